@@ -1,0 +1,143 @@
+"""Differences between two ratios: paired where items are shared, independent where they are not.
+
+The paired test flips the sign of whole clusters at random: under the null that both subjects are equal, a
+cluster's contribution to the difference is as likely to have one sign as the other, whatever the dependence
+inside the cluster (Canay, Romano and Shaikh, Randomization Tests under an Approximate Symmetry Assumption,
+Econometrica 2017; it equals the wild cluster bootstrap-t with the null imposed: Cameron, Gelbach and Miller,
+Review of Economics and Statistics 2008). Ten thousand flips cannot show a p below 1e-4, which large Holm
+families need; there Hoeffding's bound on the exact p, 2 exp(-T^2 / (2 sum d^2)) (JASA 1963, theorem 2),
+is reported instead when it is smaller.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from scipy import stats
+
+from saebench.stats.bootstrap import (
+    MIN_CLUSTERS,
+    ROUNDING,
+    RatioBootstrap,
+    bca_interval,
+    is_constant,
+    small_sample_width,
+    too_few,
+)
+from saebench.stats.clusters import FloatArray
+
+POWER_FACTOR = 2.80
+"""z_0.975 + z_0.80: a true difference of so many standard errors is found at 5 % in four of five trials."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """value(a) - value(b) with interval, two-sided p and the smallest difference that the data can show."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    p: float | None
+    detectable: float | None
+    """Smallest true difference that a single test at 5 % finds with 80 % power: 2.80 standard errors."""
+    undefined: str | None = None
+
+
+def paired_difference(panel: RatioBootstrap, a: int, b: int) -> Difference:
+    """Difference of columns `a` and `b` of ratios over the same items."""
+    reason = panel.reasons[a] or panel.reasons[b]
+    n = max(int(panel.n[a]), int(panel.n[b]))
+    if reason is not None:
+        return Difference(None, None, None, n, None, None, reason)
+    value = float(panel.values[a] - panel.values[b])
+    if n < MIN_CLUSTERS:
+        return Difference(value, None, None, n, None, None, too_few(n))
+    p = paired_p_values(panel, [(a, b)])[a, b]
+    influences = panel.influences[:, a] - panel.influences[:, b]
+    if is_constant(influences, panel.spread_scale(a) + panel.spread_scale(b)):
+        return Difference(value, value, value, n, p, 0.0)
+    units = panel.effective(a, b)
+    inflation = math.sqrt(units / (units - 1))
+    resampled = panel.resampled[:, a] - panel.resampled[:, b]
+    low, high, undefined = bca_interval(value, resampled, influences, small_sample_width(units - 1, inflation))
+    error = inflation * math.sqrt(float(np.sum(influences**2)))
+    return Difference(value, low, high, n, p, POWER_FACTOR * error, undefined)
+
+
+def paired_p_values(panel: RatioBootstrap, pairs: list[tuple[int, int]] | None = None) -> dict[tuple[int, int], float]:
+    """Two-sided sign-flip p of every testable pair (default: all pairs `a < b`); untestable ones are absent.
+
+    A cluster's part in the difference is num_a / D_a - num_b / D_b - r (den_a / D_a - den_b / D_b) with r the mean
+    of both ratios: the parts sum to the difference, and with a shared denominator r drops out.
+    """
+    wanted = list(combinations(range(len(panel.reasons)), 2)) if pairs is None else pairs
+    testable = [column for column, reason in enumerate(panel.reasons) if reason is None]
+    tops, bases = panel.numerators / panel.totals, panel.denominators / panel.totals
+    used = sorted({column for pair in wanted for column in pair} & set(testable))
+    place = {column: index for index, column in enumerate(used)}
+    flipped_tops, flipped_bases = panel.weights.flip_signs(tops[:, used]), panel.weights.flip_signs(bases[:, used])
+
+    p_values = {}
+    for a, b in wanted:
+        if a not in place or b not in place or max(panel.n[a], panel.n[b]) < MIN_CLUSTERS:
+            continue
+        middle = (panel.values[a] + panel.values[b]) / 2
+        parts = tops[:, a] - tops[:, b] - middle * (bases[:, a] - bases[:, b])
+        scale = panel.spread_scale(a) + panel.spread_scale(b)
+        if is_constant(parts, scale):
+            p_values[a, b] = 1.0
+            continue
+        i, j = place[a], place[b]
+        flipped = flipped_tops[:, i] - flipped_tops[:, j] - middle * (flipped_bases[:, i] - flipped_bases[:, j])
+        p_values[a, b] = _sign_flip_p(parts, flipped, scale)
+    return p_values
+
+
+def _sign_flip_p(parts: FloatArray, flipped: FloatArray, scale: float) -> float:
+    observed = abs(float(parts.sum()))
+    as_large = int(np.count_nonzero(np.abs(flipped) >= observed - ROUNDING * scale * len(parts)))
+    monte_carlo = (1 + as_large) / (1 + len(flipped))
+    bound = 2 * math.exp(-(observed**2) / (2 * float(np.sum(parts**2))))
+    return min(1.0, monte_carlo, bound)
+
+
+def unpaired_difference(a: RatioBootstrap, column_a: int, b: RatioBootstrap, column_b: int) -> Difference:
+    """Difference of two ratios over items that are not shared (latents of two dictionaries).
+
+    Both are resampled independently; p is Welch's t-test on the linearised clusters.
+
+    Raises:
+        ValueError: both were resampled with the same weights, which would pair what is not paired.
+    """
+    if a.weights.seed == b.weights.seed:
+        raise ValueError("an unpaired difference needs weights from two different seeds")
+    reason = a.reasons[column_a] or b.reasons[column_b]
+    n = min(int(a.n[column_a]), int(b.n[column_b]))
+    if reason is not None:
+        return Difference(None, None, None, n, None, None, reason)
+    value = float(a.values[column_a] - b.values[column_b])
+    if n < MIN_CLUSTERS:
+        return Difference(value, None, None, n, None, None, too_few(n))
+    influences = np.concatenate([a.influences[:, column_a], -b.influences[:, column_b]])
+    if is_constant(influences, a.spread_scale(column_a) + b.spread_scale(column_b)):
+        return Difference(value, value, value, n, 1.0 if value == 0 else _separation_p(a, column_a, b, column_b), 0.0)
+    units = np.array([a.effective(column_a), b.effective(column_b)])
+    spread = np.array([np.sum(a.influences[:, column_a] ** 2), np.sum(b.influences[:, column_b] ** 2)])
+    squared_errors = spread * units / (units - 1)
+    error = math.sqrt(float(squared_errors.sum()))
+    degrees = float(squared_errors.sum() ** 2 / np.sum(squared_errors**2 / (units - 1)))
+    width = small_sample_width(degrees, error / math.sqrt(float(spread.sum())))
+    resampled = a.resampled[:, column_a] - b.resampled[:, column_b]
+    low, high, undefined = bca_interval(value, resampled, influences, width)
+    p = float(2 * stats.t.sf(abs(value) / error, degrees))
+    return Difference(value, low, high, n, p, POWER_FACTOR * error, undefined)
+
+
+def _separation_p(a: RatioBootstrap, column_a: int, b: RatioBootstrap, column_b: int) -> float:
+    """Permutation p of two samples without spread and of different value: only two of all divisions are as extreme."""
+    n_a, n_b = int(a.n[column_a]), int(b.n[column_b])
+    return 2 / math.comb(n_a + n_b, n_a)
