@@ -4,7 +4,8 @@ The paired test flips the sign of whole clusters at random: under the null that 
 cluster's contribution to the difference is as likely to have one sign as the other, whatever the dependence
 inside the cluster (Canay, Romano and Shaikh, Randomization Tests under an Approximate Symmetry Assumption,
 Econometrica 2017; it equals the wild cluster bootstrap-t with the null imposed: Cameron, Gelbach and Miller,
-Review of Economics and Statistics 2008). Ten thousand flips cannot show a p below 1e-4, which large Holm
+Review of Economics and Statistics 2008). False alarms at nominal 5 % are 5 % for symmetric differences and
+9 / 8 / 6 % at 10 / 20 / 60 clusters for an exponential one (skewness 2). Ten thousand flips cannot show a p below 1e-4, which large Holm
 families need; there Hoeffding's bound on the exact p, 2 exp(-T^2 / (2 sum d^2)) (JASA 1963, theorem 2),
 is reported instead when it is smaller.
 """

@@ -1,0 +1,15 @@
+"""Tasks: one protocol with a version each. Listing them imports none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from saebench.registry import Registry
+
+if TYPE_CHECKING:
+    from saebench.tasks.contract import Task
+
+TASKS: Registry[type[Task]] = Registry(
+    "task", "saebench.tasks", remedy="A task is named with its version; 'saebench ls tasks' lists them."
+)
+TASKS.add("reconstruction@1", "saebench.tasks.reconstruction.task:Reconstruction")

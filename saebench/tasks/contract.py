@@ -37,10 +37,10 @@ class Metric:
 
     name: str
     definition: str
-    table: str
-    """Item table that it is made from: "documents" are shared by all subjects (paired), "latents" are not."""
     numerator: Mapping[str, float]
     denominator: Mapping[str, float]
+    table: str
+    """Item table that it is made from: "documents" are shared by all subjects (paired), "latents" are not."""
     complement: bool = False
     direction: Direction = "none"
     """Which way is better."""

@@ -1,5 +1,7 @@
 """Holm, rank intervals and letters."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -30,7 +32,7 @@ def test_holm_lies_between_raw_and_bonferroni_and_keeps_the_order(values):
     for test, p in family.items():
         assert p <= adjusted[test] <= min(1.0, p * len(values)) + 1e-15
     order = sorted(family, key=family.__getitem__)
-    assert all(adjusted[a] <= adjusted[b] for a, b in zip(order, order[1:], strict=False))
+    assert all(adjusted[a] <= adjusted[b] for a, b in pairwise(order))
 
 
 def test_holm_of_independent_tests_is_scipys_order():

@@ -1,0 +1,40 @@
+"""`saebench check SUBJECT`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from saebench.cli import console
+from saebench.cli.options import Device, Json, Lm, Site
+from saebench.errors import CheckpointError
+
+EXAMPLE = "Example: saebench check ./my_sae --lm smollm2-135m-instruct --site blocks.9.hook_resid_post"
+
+
+def check(
+    subject: Annotated[str, typer.Argument(help="A folder or a foreign dictionary, as in 'saebench run --subject'.")],
+    lm: Lm = None,
+    site: Site = None,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Check a dictionary: does it load, what is it, is it finite, is decode pure, does it match its site.
+
+    With --lm it encodes real activations of the site, without it random ones.
+    """
+    from saebench.run.checking import check_subject
+
+    report = check_subject(subject, lm=lm, site=site, device=device, progress=console.progress())
+    if json:
+        console.print_json(report.to_json())
+    else:
+        for key, value in report.facts.items():
+            console.out.print(f"{key:>14}  {value}", markup=False)
+        for finding in report.findings:
+            console.out.print("[green]ok[/green]  " if finding.ok else "[red]BAD[/red] ", end="")
+            console.out.print(f"{finding.name}: {finding.detail}", markup=False)
+    if not report.ok:
+        bad = ", ".join(finding.name for finding in report.findings if not finding.ok)
+        raise CheckpointError(f"{bad} failed", file=subject)

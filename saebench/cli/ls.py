@@ -1,0 +1,39 @@
+"""`saebench ls KIND`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from saebench.listing import KINDS, listing
+from saebench.cli import console
+from saebench.cli.options import Json, Out
+
+EXAMPLE = "Example: saebench ls architectures"
+
+
+def ls(
+    kind: Annotated[str, typer.Argument(help=f"One of: {', '.join(KINDS)}.")],
+    out: Out = Path("results"),
+    json: Json = False,
+) -> None:
+    """List what there is of a kind."""
+    rows = listing(kind, out)
+    if json:
+        console.print_json(rows)
+        return
+    console.out.print(table(rows) if rows else f"no {kind}")
+
+
+def table(rows: list[dict[str, Any]]) -> Table:
+    """Rows as a table with a column a key."""
+    shown = Table(box=None, pad_edge=False)
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    for key in keys:
+        shown.add_column(key.replace("_", " "), no_wrap=key == "name", overflow="fold")
+    for row in rows:
+        shown.add_row(*("" if row.get(key) is None else str(row[key]) for key in keys))
+    return shown

@@ -1,0 +1,74 @@
+"""Options that several verbs share, so that one thing has one name and one help text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from saebench.errors import UsageError
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder that results are written to and read from.")]
+Subjects = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--subject",
+        help="What to score; repeatable. A folder, or sae_lens:RELEASE/ID, hf:REPO[/PATH], dictionary_learning:PATH, "
+        "sparsify:PATH, baseline:pca?l0=32, control:random?l0=32, control:permuted?of=SUBJECT.",
+    ),
+]
+Lm = Annotated[
+    str | None, typer.Option("--lm", help="Language model: packaged name, local folder or hub id. Default: the suite's.")
+]
+Site = Annotated[
+    str | None, typer.Option("--site", help="Site, for dictionaries that do not name theirs: blocks.9.hook_resid_post.")
+]
+Seeds = Annotated[
+    str | None, typer.Option("--seeds", help="Evaluation seeds, comma separated. Default: the suite's.")
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Dtype = Annotated[
+    str | None,
+    typer.Option("--dtype", help="float32 or bfloat16; part of a result's identity. Default: the suite's."),
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option("--batch-size", min=1, help="Rows whose logits exist at once; fewer need less memory."),
+]
+Executor = Annotated[str, typer.Option("--executor", help="serial: one group after the other in this process.")]
+MLFLOW_FROM_OUT = "under --out"
+Mlflow = Annotated[
+    str | None,
+    typer.Option(
+        "--mlflow",
+        help="Log to this MLflow tracking URI when done; 'sqlite' keeps a database under --out. Default: "
+        "MLFLOW_TRACKING_URI where it is set, else nothing is logged.",
+    ),
+]
+
+
+def whole_numbers(text: str | None, flag: str) -> tuple[int, ...] | None:
+    """`1,2,3` as numbers.
+
+    Raises:
+        UsageError: something else stands there.
+    """
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"{flag} takes whole numbers, comma separated: '{text}'") from None
+
+
+def dtype_name(text: str | None) -> str | None:
+    """A dtype that saebench computes in.
+
+    Raises:
+        UsageError: another one.
+    """
+    if text not in {None, "float32", "bfloat16"}:
+        raise UsageError(f"--dtype is float32 or bfloat16, not '{text}'")
+    return text

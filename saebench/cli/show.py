@@ -1,0 +1,33 @@
+"""`saebench show NAME`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markdown import Markdown
+
+from saebench.listing import describe
+from saebench.cli import console
+from saebench.cli.options import Json, Out
+
+EXAMPLE = "Example: saebench show reconstruction@1"
+
+
+def show(
+    name: Annotated[str, typer.Argument(help="A suite, task, architecture, baseline, language model, data set or result id.")],
+    out: Out = Path("results"),
+    json: Json = False,
+) -> None:
+    """Show one thing with all that is known about it: a task with its card, a data set with its licence."""
+    facts, prose = describe(name, out)
+    if json:
+        console.print_json({**facts, "card": prose} if prose else facts)
+        return
+    for key, value in facts.items():
+        console.out.print(f"[bold]{key.replace('_', ' ')}[/bold]: ", end="")
+        console.out.print(value if isinstance(value, str) else console.compact(value), markup=False)
+    if prose:
+        console.out.print()
+        console.out.print(Markdown(prose))

@@ -1,0 +1,214 @@
+"""What there is, by kind, and all that is known of one thing: behind `saebench ls` and `saebench show`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from saebench.errors import UnknownName
+from saebench.packaged_files import packaged
+from saebench.registry import near_misses
+
+Row = dict[str, Any]
+
+SITES = (
+    ("blocks.{l}.hook_resid_pre", "residual stream before block l"),
+    ("blocks.{l}.hook_resid_post", "residual stream after block l"),
+    ("blocks.{l}.hook_attn_out", "what attention of block l adds to the residual stream"),
+    ("blocks.{l}.hook_mlp_out", "what the MLP of block l adds to the residual stream"),
+    ("blocks.{l}.mlp.hook_post", "hidden activations of the MLP of block l, after its non-linearity"),
+)
+
+
+def suites(out: Path) -> list[Row]:
+    """Packaged suites."""
+    from saebench.run.suite import load_suite, suite_names
+
+    rows = []
+    for name in suite_names():
+        suite = load_suite(name)
+        rows.append({"name": name, "version": suite.version, "tasks": ", ".join(e.task for e in suite.tasks), "about": suite.about})
+    return rows
+
+
+def tasks(out: Path) -> list[Row]:
+    """Tasks with their versions."""
+    from saebench.tasks import TASKS
+
+    cards = [TASKS.get(name).card for name in TASKS]
+    return [{"name": card.name, "question": card.question, "headline": ", ".join(card.headline)} for card in cards]
+
+
+def architectures(out: Path) -> list[Row]:
+    """Architectures that can be trained."""
+    from saebench.dictionaries import ARCHITECTURES
+
+    return [{"name": name, "about": first_line(ARCHITECTURES.get(name).__doc__)} for name in ARCHITECTURES]
+
+
+def baselines(out: Path) -> list[Row]:
+    """Baselines and controls, one YAML file each."""
+    return [
+        {key: row[key] for key in ("name", "role", "method", "applies_to")}
+        for row in (yaml.safe_load(file.read_text()) for file in sorted(packaged("baselines").glob("*.yaml")))
+    ]
+
+
+def lms(out: Path) -> list[Row]:
+    """Packaged language models."""
+    return _assets("lm")
+
+
+def data(out: Path) -> list[Row]:
+    """Packaged corpora with their licences."""
+    return _assets("data")
+
+
+def _assets(kind: str) -> list[Row]:
+    from saebench.assets.catalogue import ASSETS
+
+    assets = [ASSETS.get(name) for name in ASSETS]
+    return [
+        {"name": one.name, "title": one.title, "package": f"{one.package} {one.version}", "licence": one.licence}
+        for one in assets
+        if one.kind == kind
+    ]
+
+
+def sites(out: Path) -> list[Row]:
+    """Patterns of site names."""
+    return [{"name": name, "about": about} for name, about in SITES]
+
+
+def results(out: Path) -> list[Row]:
+    """Results of a folder."""
+    from saebench.results.store import ResultStore
+
+    return [
+        {
+            "name": record.id,
+            "subject": record.subject.name,
+            "task": record.task,
+            "site": record.site,
+            "eval_seed": record.eval_seed,
+            "finished": record.provenance.finished,
+        }
+        for record in ResultStore(out).all()
+    ]
+
+
+KINDS: Mapping[str, Callable[[Path], list[Row]]] = {
+    "suites": suites,
+    "tasks": tasks,
+    "architectures": architectures,
+    "baselines": baselines,
+    "lms": lms,
+    "data": data,
+    "sites": sites,
+    "results": results,
+}
+
+
+def listing(kind: str, out: Path) -> list[Row]:
+    """Rows of a kind, each with at least `name`.
+
+    Raises:
+        UnknownName: no such kind.
+    """
+    if kind not in KINDS:
+        raise UnknownName("kind", kind, near_misses(kind, KINDS), tuple(KINDS))
+    return KINDS[kind](out)
+
+
+def describe(name: str, out: Path) -> tuple[Row, str]:
+    """Facts about the thing called `name`, and its card in Markdown where it has one.
+
+    Raises:
+        UnknownName: nothing is called so, with near misses over all kinds.
+    """
+    known: dict[str, str] = {}
+    for kind in KINDS:
+        for row in listing(kind, out):
+            known.setdefault(row["name"], kind)
+    if name not in known:
+        raise UnknownName("name", name, near_misses(name, known), (), "'saebench ls KIND' lists what there is.")
+    return {"kind": known[name].removesuffix("s"), **DETAIL[known[name]](name, out)}, card(name)
+
+
+def card(name: str) -> str:
+    """The protocol card of a task, or an empty text."""
+    file = packaged("suites") / "cards" / f"{name}.md"
+    return file.read_text() if file.is_file() else ""
+
+
+def _suite(name: str, out: Path) -> Row:
+    from saebench.run.suite import load_suite
+
+    return load_suite(name).model_dump(mode="json")
+
+
+def _task(name: str, out: Path) -> Row:
+    from saebench.tasks import TASKS
+
+    made = TASKS.get(name).card
+    metrics = {metric.name: metric.definition for metric in made.metrics}
+    return {"name": made.name, "question": made.question, "source": made.source, "metrics": metrics}
+
+
+def _architecture(name: str, out: Path) -> Row:
+    import inspect
+
+    from saebench.dictionaries import ARCHITECTURES
+
+    function = ARCHITECTURES.get(name)
+    return {"name": name, "about": inspect.getdoc(function) or "", "settings": str(inspect.signature(function))}
+
+
+def _baseline(name: str, out: Path) -> Row:
+    row: Row = yaml.safe_load((packaged("baselines") / f"{name}.yaml").read_text())
+    return row
+
+
+def _asset(name: str, out: Path) -> Row:
+    from saebench.assets.catalogue import ASSETS
+
+    one = ASSETS.get(name)
+    return {
+        "name": one.name,
+        "title": one.title,
+        "package": f"{one.package} {one.version} ({one.registry}, {one.archive_size / 1e6:.0f} MB)",
+        "licence": one.licence,
+        "licence_of_package": one.package_licence,
+        "note": one.note,
+        "sha256": one.archive_sha256,
+    }
+
+
+def _site(name: str, out: Path) -> Row:
+    return {"name": name, "about": dict(SITES)[name]}
+
+
+def _result(name: str, out: Path) -> Row:
+    from saebench.results.store import ResultStore
+
+    return ResultStore(out).read(name).model_dump(mode="json")
+
+
+DETAIL: Mapping[str, Callable[[str, Path], Row]] = {
+    "suites": _suite,
+    "tasks": _task,
+    "architectures": _architecture,
+    "baselines": _baseline,
+    "lms": _asset,
+    "data": _asset,
+    "sites": _site,
+    "results": _result,
+}
+
+
+def first_line(text: str | None) -> str:
+    """The first line of a docstring."""
+    return (text or "").strip().split("\n")[0]

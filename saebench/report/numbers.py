@@ -1,0 +1,71 @@
+"""How numbers are written: digits that follow the doubt, and labels that people read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from statistics import median
+
+from saebench.results.schema import MetricValue
+
+ACRONYMS = {"l0": "L0", "l1": "L1", "l2": "L2", "fvu": "FVU", "kl": "KL", "ce": "CE", "mse": "MSE"}
+MOST_DECIMALS = 4
+DASH = "\u2013"
+
+
+def label(metric: str) -> str:
+    """A metric's name as a heading: `ce_spliced` becomes "CE spliced", `loss_recovered` "Loss recovered"."""
+    words = [ACRONYMS.get(word, word) for word in metric.split("_")]
+    text = " ".join(words)
+    return text[:1].upper() + text[1:]
+
+
+def decimals(values: Iterable[MetricValue]) -> int:
+    """How many decimals a column of one metric deserves, 0 to 4.
+
+    The median half-width of its intervals keeps two significant digits; without intervals, the median value
+    keeps three.
+    """
+    values = list(values)
+    halves = [(v.high - v.low) / 2 for v in values if v.low is not None and v.high is not None and v.high > v.low]
+    if halves:
+        return _places(median(halves), significant=2)
+    sizes = [abs(v.value) for v in values if v.value]
+    return _places(median(sizes), significant=3) if sizes else 0
+
+
+def _places(size: float, significant: int) -> int:
+    return min(MOST_DECIMALS, max(0, significant - 1 - math.floor(math.log10(size))))
+
+
+def fixed(value: float, places: int) -> str:
+    """`value` with a fixed number of decimals, thousands separated, a true minus sign, no negative zero.
+
+    Values too large for a column (1e7 and more) are written with an exponent.
+    """
+    if abs(value) >= 1e7:
+        return f"{value:.2e}".replace("-", "\u2212")
+    text = f"{value:,.{places}f}"
+    if not any(digit in text for digit in "123456789"):
+        return text.lstrip("-")
+    return text.replace("-", "\u2212")
+
+
+def interval(value: MetricValue, places: int) -> str | None:
+    """``[low, high]``, or None where there is none."""
+    if value.low is None or value.high is None:
+        return None
+    return f"[{fixed(value.low, places)}, {fixed(value.high, places)}]"
+
+
+def with_interval(value: MetricValue, places: int) -> str:
+    """``0.912 [0.905, 0.919]``; a dash for an undefined value."""
+    if value.value is None:
+        return DASH
+    parts = [fixed(value.value, places), interval(value, places)]
+    return " ".join(part for part in parts if part)
+
+
+def exact(value: float) -> str:
+    """The shortest text that reads back as the same number (for sorting and for titles)."""
+    return repr(float(value))

@@ -1,0 +1,142 @@
+"""The leaderboard: one HTML file that opens from disk, made from results alone.
+
+Script, style, data and plot library are inlined, and a content security policy in the page forbids every request and
+every script but those. The same results give the same bytes: no build time, the date of the newest result instead.
+Names come from strangers: templates escape them, data is JSON without `<`, and the script writes text nodes only.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from saebench.errors import StorageError
+from saebench.fingerprint import canonical_json, digest
+from saebench.packaged_files import packaged
+from saebench.report.numbers import DASH, decimals, fixed, interval, label
+from saebench.report.plot import sparsity_plot
+from saebench.report.view import Section, Standing, sections, sheet_facts, sheet_metrics, unique
+from saebench.results.schema import ResultRecord
+from saebench.tasks.contract import Card
+
+PLOT_LIBRARY = ("vega.min.js", "vega-lite.min.js", "vega-embed.min.js")
+MARK_SCRIPT = 'document.documentElement.className = "js"'
+
+
+def build_leaderboard(
+    records: Sequence[ResultRecord],
+    out: Path,
+    title: str = "Sparse autoencoder leaderboard",
+    *,
+    cards: Mapping[str, Card] | None = None,
+    standings: Mapping[str, Standing] | None = None,
+) -> Path:
+    """Write `out/index.html`.
+
+    Args:
+        records: results of any suites and tasks; their order does not matter.
+        out: folder, made where it is missing.
+        title: heading of the page.
+        cards: task name (`reconstruction@1`) to its card: column choice, directions, definitions. A task without a
+            card is shown with bare names, sorted by its first metric.
+        standings: result id to its standing on the headline metric of its section; shown as rank and letters.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    page = render(records, title, cards=cards, standings=standings)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=out, prefix=".index.", suffix=".html")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as stream:
+                stream.write(page)
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(out / "index.html")
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise StorageError(f"the page cannot be written: {error.strerror}", file=out, remedy="free space or name another folder") from error
+    return out / "index.html"
+
+
+def render(
+    records: Sequence[ResultRecord],
+    title: str,
+    *,
+    cards: Mapping[str, Card] | None = None,
+    standings: Mapping[str, Standing] | None = None,
+) -> str:
+    """The text of the page; arguments as in `build_leaderboard`."""
+    site = packaged("site")
+    ordered = unique(records)
+    shown = sections(ordered, cards or {}, standings or {})
+    plots = {section.anchor: sparsity_plot(section) for section in shown}
+    drawing = any(plots.values())
+    scripts = [(site / "page.js").read_text("utf-8")]
+    if drawing:
+        scripts += [(site / "vendor" / name).read_text("utf-8") for name in PLOT_LIBRARY]
+    environment = Environment(
+        loader=FileSystemLoader(site), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"json": inline_json, "label": label, "sheet_facts": sheet_facts, "cells": _sheet_cells}
+    return environment.get_template("index.html.j2").render(
+        title=title,
+        sections=shown,
+        plots=plots,
+        policy=_policy([MARK_SCRIPT, *scripts]),
+        style=Markup((site / "page.css").read_text("utf-8")),
+        mark_script=Markup(MARK_SCRIPT),
+        scripts=[Markup(script) for script in scripts],
+        licences=(site / "vendor" / "LICENSES.txt").read_text("utf-8") if drawing else "",
+        data_hash=digest([record.model_dump(mode="json") for record in ordered]),
+        newest=max((record.provenance.finished for record in ordered), default="")[:10],
+        versions=sorted({record.provenance.saebench for record in ordered}),
+        subjects=len({record.subject.fingerprint for record in ordered}),
+        results=len(ordered),
+        dash=DASH,
+    )
+
+
+def inline_json(value: Any) -> Markup:
+    """JSON that may stand inside a script element: `<`, `>`, `&` and line separators are escaped."""
+    text = canonical_json(value)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """No request to anywhere; no script but those inlined here. Vega compiles its expressions, hence `unsafe-eval`."""
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts
+    )
+    return (
+        f"default-src 'none'; script-src {hashes} 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _sheet_cells(record: ResultRecord, section: Section) -> list[tuple[str, list[tuple[str, str, str, int, str]]]]:
+    """Groups of (metric, value, interval, clusters, reason) for the sheet of a result, as text."""
+    groups = []
+    for group, found in sheet_metrics(record, section):
+        lines = []
+        for metric, value in found:
+            places = decimals([value])
+            text = DASH if value.value is None else fixed(value.value, places)
+            lines.append((metric.name, text, interval(value, places) or "", value.n, value.undefined or ""))
+        groups.append((group, lines))
+    return groups

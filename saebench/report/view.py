@@ -1,0 +1,304 @@
+"""What the leaderboard shows, before any markup: results become sections, columns, rows and cells.
+
+A section holds results that may be compared: one suite, task, model, site, data and parameters. Everything that a
+template prints is decided here, so that the page can be tested without a browser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from saebench.fingerprint import canonical_json, digest
+from saebench.report.numbers import decimals, exact, fixed, interval, label
+from saebench.report.scales import Bar, Scale, scale_of
+from saebench.results.schema import DataRecord, MetricValue, ResultRecord
+from saebench.tasks.contract import Card, Direction, Metric
+
+Kind = Literal["trained", "baseline", "control"]
+WITHOUT_A_CARD = 9
+"""Columns of a task whose card is not at hand: the first metrics that its results hold."""
+LONGEST_DETAIL = 2000
+"""Characters of a detail that a sheet prints; longer ones stay in the results file."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a subject stands on the headline metric, among the subjects of its section."""
+
+    letters: str
+    """Compact letter display: subjects that share a letter are not significantly different."""
+    best: int
+    """Best rank that the data allow: 1 + number of subjects significantly better."""
+    worst: int
+    """Worst rank that the data allow: N - number of subjects significantly worse."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One metric as a column."""
+
+    metric: Metric
+    label: str
+    decimals: int
+    scale: Scale | None
+
+    @property
+    def first_order(self) -> Literal["ascending", "descending"]:
+        """The order that shows the best value first."""
+        return "descending" if self.metric.direction == "up" else "ascending"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One value as it is printed."""
+
+    text: str | None
+    """None where the value is undefined."""
+    interval: str | None
+    exact: str | None
+    """The value at full precision, for sorting."""
+    note: int | None
+    """Number of the section's note that gives the reason for what is undefined."""
+    reason: str | None
+    bar: Bar | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One result as a row, and all of it for its sheet."""
+
+    anchor: str
+    name: str
+    kind: Kind
+    architecture: str
+    latents: int | None
+    seed: int | None
+    cells: tuple[Cell, ...]
+    standing: Standing | None
+    record: ResultRecord
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table with its plot, notes, definitions and sheets."""
+
+    anchor: str
+    suite: str
+    task: str
+    question: str | None
+    source: str | None
+    facts: tuple[tuple[str, str], ...]
+    columns: tuple[Column, ...]
+    headline: int | None
+    """Index of the column that the table is sorted by at first."""
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+    definitions: tuple[Metric, ...]
+
+    @property
+    def architectures(self) -> list[str]:
+        """Architectures that occur, sorted."""
+        return sorted({row.architecture for row in self.rows})
+
+    @property
+    def ranked(self) -> bool:
+        """Whether any row has a standing."""
+        return any(row.standing for row in self.rows)
+
+    def count(self, kind: Kind) -> int:
+        """Rows of one kind."""
+        return sum(row.kind == kind for row in self.rows)
+
+
+def kind_of(record: ResultRecord) -> Kind:
+    """A control has a role; a baseline was fitted from a recipe; the rest was trained."""
+    if record.subject.role is not None:
+        return "control"
+    return "baseline" if record.subject.spec.startswith("baseline:") else "trained"
+
+
+def unique(records: Sequence[ResultRecord]) -> list[ResultRecord]:
+    """One record for each id (the newest), in the order of their ids: the order of arrival never matters."""
+    newest: dict[str, ResultRecord] = {}
+    for record in sorted(records, key=lambda r: (r.provenance.finished, canonical_json(r.model_dump(mode="json")))):
+        newest[record.id] = record
+    return [newest[key] for key in sorted(newest)]
+
+
+def sections(
+    records: Sequence[ResultRecord], cards: Mapping[str, Card], standings: Mapping[str, Standing]
+) -> list[Section]:
+    """Comparable results, section by section, ordered by suite, task, model and site.
+
+    Args:
+        records: results without duplicates.
+        cards: task name (`reconstruction@1`) to its card; a task without one shows bare names.
+        standings: result id to its standing on the headline metric.
+    """
+    groups: dict[tuple[str, ...], list[ResultRecord]] = {}
+    for record in records:
+        groups.setdefault(_comparable(record), []).append(record)
+    return [_section(key, groups[key], cards.get(groups[key][0].task), standings) for key in sorted(groups)]
+
+
+def _comparable(record: ResultRecord) -> tuple[str, ...]:
+    same = record.identity
+    conditions = [same.metrics, same.params, same.data, same.packing, same.mask_rule, same.tokenizer, same.lm, same.dtype]
+    model = record.model.name if record.model else ""
+    return (record.suite, record.task, model, record.site or "", digest(conditions))
+
+
+def _section(
+    key: tuple[str, ...], records: Sequence[ResultRecord], card: Card | None, standings: Mapping[str, Standing]
+) -> Section:
+    declared = _declared(records, card)
+    columns = tuple(_column(metric, records) for metric in _shown(declared, card))
+    headline = next((i for i, c in enumerate(columns) if c.metric.direction != "none"), 0 if columns else None)
+    notes: list[str] = []
+    several_seeds = len({record.eval_seed for record in records}) > 1
+    ordered = sorted(records, key=lambda record: _best_first(record, columns, headline))
+    rows = tuple(_row(record, columns, notes, standings.get(record.id), several_seeds) for record in ordered)
+    return Section(
+        anchor=digest(key)[:12],
+        suite=key[0],
+        task=key[1],
+        question=card.question if card else None,
+        source=card.source if card else None,
+        facts=_facts(records[0]),
+        columns=columns,
+        headline=headline,
+        rows=rows,
+        notes=tuple(notes),
+        definitions=tuple(declared.values()) if card else (),
+    )
+
+
+def _declared(records: Sequence[ResultRecord], card: Card | None) -> dict[str, Metric]:
+    """Metrics by name: those of the card that occur, in its order, then those that only the results know."""
+    present = {name: None for record in records for name in record.metrics}
+    known = {metric.name: metric for metric in card.metrics if metric.name in present} if card else {}
+    bare = {name: Metric(name, "", "", {}, {}) for name in present if name not in known}
+    return {**known, **bare}
+
+
+def _shown(declared: Mapping[str, Metric], card: Card | None) -> list[Metric]:
+    """Sparsity first, since nothing may be read without it; then the card's headline metrics."""
+    names = [*card.headline] if card else list(declared)[:WITHOUT_A_CARD]
+    names = ["l0", *(name for name in names if name != "l0")]
+    return [declared[name] for name in names if name in declared]
+
+
+def _column(metric: Metric, records: Sequence[ResultRecord]) -> Column:
+    everyone = [record.metrics[metric.name] for record in records if metric.name in record.metrics]
+    trained = [r.metrics[metric.name] for r in records if metric.name in r.metrics and kind_of(r) == "trained"]
+    shown = trained or everyone
+    return Column(metric, label(metric.name), decimals(shown), scale_of(shown, logarithmic=metric.name == "l0"))
+
+
+def _best_first(record: ResultRecord, columns: Sequence[Column], headline: int | None) -> tuple[Any, ...]:
+    metric = columns[headline].metric if headline is not None else None
+    found = record.metrics.get(metric.name) if metric else None
+    if metric is None or found is None or found.value is None:
+        return (1, 0.0, record.subject.name, record.id)
+    return (0, better(found.value, metric.direction), record.subject.name, record.id)
+
+
+def better(value: float, direction: Direction) -> float:
+    """A number that is smaller for better values."""
+    return -value if direction == "up" else value
+
+
+def _row(
+    record: ResultRecord, columns: Sequence[Column], notes: list[str], standing: Standing | None, several_seeds: bool
+) -> Row:
+    subject = record.subject
+    seed = subject.provenance.get("train_seed")
+    return Row(
+        anchor=digest(record.id)[:12],
+        name=f"{subject.name} (eval seed {record.eval_seed})" if several_seeds else subject.name,
+        kind=kind_of(record),
+        architecture=subject.architecture,
+        latents=subject.d_dict,
+        seed=seed if isinstance(seed, int) else None,
+        cells=tuple(_cell(record.metrics.get(column.metric.name), column, notes) for column in columns),
+        standing=standing,
+        record=record,
+    )
+
+
+def _cell(found: MetricValue | None, column: Column, notes: list[str]) -> Cell:
+    value = found or MetricValue(value=None, n=0, undefined="not among the metrics of this result")
+    if value.undefined is not None and value.undefined not in notes:
+        notes.append(value.undefined)
+    return Cell(
+        text=None if value.value is None else fixed(value.value, column.decimals),
+        interval=interval(value, column.decimals) if value.value is not None else None,
+        exact=None if value.value is None else exact(value.value),
+        note=None if value.undefined is None else notes.index(value.undefined) + 1,
+        reason=value.undefined,
+        bar=column.scale.bar(value) if column.scale else None,
+    )
+
+
+def _facts(record: ResultRecord) -> tuple[tuple[str, str], ...]:
+    """What holds for a whole section, as (term, text)."""
+    facts = []
+    if record.model:
+        facts.append(("Model", f"{record.model.name}, computed in {record.model.compute_dtype}"))
+    if record.site:
+        facts.append(("Site", record.site))
+    facts += [("Data", _data_text(part)) for part in record.data]
+    return tuple(facts)
+
+
+def _data_text(part: DataRecord) -> str:
+    return f"{part.name} ({part.part}): {part.documents:,} documents, {part.tokens:,} tokens"
+
+
+def sheet_facts(record: ResultRecord) -> list[tuple[str, str]]:
+    """Everything about a result that is not a metric, as (term, text), in reading order."""
+    subject, provenance = record.subject, record.provenance
+    traits = [name for name, value in sorted(subject.traits.items()) if value is True]
+    facts: list[tuple[str, object]] = [
+        ("Subject", subject.spec),
+        ("Kind", " ".join(part for part in (subject.kind, subject.role and f"control: {subject.role}") if part)),
+        ("Architecture", subject.architecture),
+        ("Size", f"{subject.d_in} dimensions, {subject.d_dict} latents" if subject.d_dict else None),
+        ("Traits", ", ".join(trait.replace("_", " ") for trait in traits)),
+        *((f"Made with: {name.replace('_', ' ')}", value) for name, value in sorted(subject.provenance.items())),
+        *(("Data", f"{_data_text(part)}; licence: {part.licence}") for part in record.data),
+        ("Masked", record.identity.mask_rule),
+        *((f"Setting: {name}", value) for name, value in sorted(record.identity.params.items())),
+        ("Eval seed", record.eval_seed),
+        ("Result id", record.id),
+        ("Subject fingerprint", subject.fingerprint),
+        ("Language model weights", record.model.weights_hash if record.model else None),
+        ("Per-item scores", f"{record.items.file}, SHA-256 {record.items.sha256}" if record.items else None),
+        ("Computed", f"{provenance.started} to {provenance.finished} on {provenance.device}, "
+                     f"{provenance.threads} threads, batch {provenance.batch_size}, executor {provenance.executor}"),
+        ("Software", f"saebench {provenance.saebench}, torch {provenance.torch}, "
+                     f"transformers {provenance.transformers}, Python {provenance.python}, {provenance.platform}"),
+        *((f"Cost: {name.replace('_', ' ')}", f"{value:,.4g}") for name, value in sorted(record.cost.items())),
+        *((f"Detail: {name.replace('_', ' ')}", value) for name, value in sorted(record.details.items())),
+    ]  # fmt: skip
+    return [(term, _plain(value)) for term, value in facts if value not in (None, "", [], {})]
+
+
+def _plain(value: object) -> str:
+    text = value if isinstance(value, str) else canonical_json(value)
+    return text if len(text) <= LONGEST_DETAIL else f"{len(text):,} characters, kept in the results file"
+
+
+def sheet_metrics(record: ResultRecord, section: Section) -> list[tuple[str, list[tuple[Metric, MetricValue]]]]:
+    """All metrics of a result by group: the card's main ones first, then `legacy`, then those without a card."""
+    groups: dict[str, list[tuple[Metric, MetricValue]]] = {"main": [], "legacy": []}
+    known = {metric.name: metric for metric in section.definitions}
+    for name, metric in known.items():
+        if name in record.metrics:
+            groups[metric.group].append((metric, record.metrics[name]))
+    for name, value in record.metrics.items():
+        if name not in known:
+            groups["main"].append((Metric(name, "", "", {}, {}), value))
+    return [(group, found) for group, found in groups.items() if found]

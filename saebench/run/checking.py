@@ -1,0 +1,94 @@
+"""Is a dictionary what it should be? Loads it, describes it, and runs the conformance checks."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from saebench.dictionaries.conformance import Finding, check_dictionary
+from saebench.progress import Progress, Silent
+from saebench.subjects import load_dictionary, require_site
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from saebench.lm.model import LanguageModel
+
+TOKENS = 256
+"""Activations that the checks encode."""
+SAMPLE = (
+    "A dictionary is checked on a few sentences of plain prose, so that what it sees looks like what it was made for. "
+    "The committee met on Tuesday and agreed on most of the points, though the budget was left for another day."
+)
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What a dictionary is, and what was found."""
+
+    facts: dict[str, Any]
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Every check passed."""
+        return all(finding.ok for finding in self.findings)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+        return {"ok": self.ok, "facts": self.facts, "findings": [asdict(finding) for finding in self.findings]}
+
+
+def check_subject(
+    subject: str,
+    *,
+    lm: str | None = None,
+    site: str | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> CheckReport:
+    """Load a dictionary and check it, on activations of `lm` at its site where a model is named.
+
+    Raises:
+        CheckpointError: it cannot be loaded or is not sound.
+        SiteError: it does not fit the site.
+    """
+    dictionary = load_dictionary(subject)
+    where = site or next(iter(dictionary.sites_in), "") or None
+    if lm is None:
+        generator = torch.Generator().manual_seed(0)
+        x, source = torch.randn(TOKENS, dictionary.d_in, generator=generator), "random normal"
+    else:
+        from saebench.errors import UsageError
+        from saebench.lm.model import load_model
+
+        if where is None:
+            raise UsageError(f"'{subject}' does not say at which site it was trained: name it with --site")
+        model = load_model(lm, device=device)
+        (progress or Silent()).note(f"{model.name}, {where}")
+        require_site(dictionary, model, where, subject)
+        x, source = sample_activations(model, where), f"{model.name} at {where}"
+    traits = [name for name, value in vars(dictionary.traits).items() if value]
+    facts = {
+        "subject": subject,
+        "architecture": dictionary.provenance.architecture,
+        "site": where,
+        "d_in": dictionary.d_in,
+        "d_out": dictionary.d_out,
+        "latents": dictionary.d_dict,
+        "traits": ", ".join(traits) or "plain",
+        "trained on": dictionary.provenance.data,
+        "train seed": dictionary.provenance.train_seed,
+        "fingerprint": dictionary.fingerprint(),
+        "checked on": f"{len(x)} activations, {source}",
+    }
+    return CheckReport(facts, tuple(check_dictionary(dictionary, x)))
+
+
+def sample_activations(lm: LanguageModel, site: str) -> Tensor:
+    """Activations `[n, width]` of a few sentences, the first position left out, on the CPU in fp32."""
+    ids = lm.tokenizer(SAMPLE, add_special_tokens=False)["input_ids"]
+    tokens = torch.tensor([[lm.bos_id, *ids]], device=lm.device)
+    return lm.capture(tokens, [site])[site][0, 1:].float().cpu()

@@ -1,0 +1,102 @@
+"""A suite: a frozen list of tasks with their data, seeds and budgets, read from YAML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from saebench.data.rows import DataSpec
+from saebench.errors import ConfigError, UnknownName
+from saebench.packaged_files import packaged
+from saebench.registry import near_misses
+
+DtypeName = Literal["float32", "bfloat16"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TaskEntry(_Strict):
+    """One task of a suite."""
+
+    task: str
+    """Name with version."""
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+class SuiteData(_Strict):
+    """The two parts of a suite's data."""
+
+    eval: DataSpec
+    """What subjects are scored on."""
+    fit: DataSpec
+    """What controls and baselines are fitted on."""
+
+
+class Defaults(_Strict):
+    """What subjects and the walk over the data take where nothing is said."""
+
+    l0: int = Field(32, ge=1)
+    d_dict: int = Field(2048, ge=2)
+    rows_per_block: int = Field(4, ge=1)
+    """Rows whose logits exist at once; `--batch-size` overrides it."""
+
+
+class Suite(_Strict):
+    """A suite file."""
+
+    name: str
+    version: int = Field(ge=1)
+    about: str
+    lm: str
+    """Default language model."""
+    site: str | None = None
+    """Site of controls when no dictionary of the run names one."""
+    dtype: DtypeName = "float32"
+    store_dtype: DtypeName = "float32"
+    data: SuiteData
+    tasks: list[TaskEntry] = Field(min_length=1)
+    eval_seeds: list[int] = Field(min_length=1)
+    defaults: Defaults = Defaults()
+    controls: list[str] = Field(default_factory=list)
+    """Subjects that are scored in every run of the suite, at every site of the run."""
+
+    @property
+    def label(self) -> str:
+        """`name-vVERSION`."""
+        return f"{self.name}-v{self.version}"
+
+
+def suite_names() -> list[str]:
+    """Names of the packaged suites."""
+    return sorted(file.parent.name for file in packaged("suites").glob("*/suite.yaml"))
+
+
+def load_suite(name: str) -> Suite:
+    """The suite of a path, else the packaged one of that name.
+
+    Raises:
+        UnknownName: neither a file nor a packaged suite.
+        ConfigError: the file does not validate; names the field.
+    """
+    path = Path(name)
+    if path.is_dir():
+        path = path / "suite.yaml"
+    if not path.is_file():
+        path = packaged("suites") / name / "suite.yaml"
+    if not path.is_file():
+        known = suite_names()
+        raise UnknownName("suite", name, near_misses(name, dict.fromkeys(known)), known)
+    try:
+        return Suite.model_validate(yaml.safe_load(path.read_text()))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"it is not YAML: {error}", file=path) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(
+            first["msg"], file=path, field=".".join(str(part) for part in first["loc"]), remedy="see docs of suites"
+        ) from error

@@ -1,0 +1,399 @@
+"""`reconstruction@1`, from top to bottom: data, protocol, item scores.
+
+Data: documents of the suite's evaluation part, packed into rows, with the activations of the dictionary's site.
+Protocol: walk the rows block by block. The clean, zero-ablated and mean-ablated continuations above the site are
+computed once for the block; then each subject encodes, decodes and is spliced into the same block. Logits exist
+for one block at a time. Item scores: sums over each document and each latent; metrics are ratios of those sums.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from saebench.activations.sets import ActivationSet
+from saebench.dictionaries.codes import Codes
+from saebench.dictionaries.contract import Context, Dictionary
+from saebench.errors import DataError, SubjectFailed
+from saebench.lm.loss import kl_divergence, per_token_loss
+from saebench.tasks.contract import Bench, ItemTable, Request, Scores, Subject, Task
+from saebench.tasks.reconstruction.card import CARD, DOCUMENTS, LATENTS
+from saebench.tasks.reconstruction.latents import max_cosines
+from saebench.tasks.reconstruction.sums import Array, Sums
+
+LEGACY_ROWS = 16
+"""Rows in a batch of sae-bench's published settings; two of its metrics depend on it."""
+
+SHARED = (
+    "tokens",
+    "predictions",
+    "ce_clean",
+    "ce_zero",
+    "ce_mean",
+    "kl_zero",
+    "sst",
+    "legacy_variance_060",
+    "legacy_ce_clean",
+    "legacy_ce_zero",
+)
+"""Document columns that are the same for every subject of a group."""
+
+OWN = (
+    "ce_spliced",
+    "kl",
+    "sse",
+    "ssr",
+    "dot",
+    "cosine",
+    "l2_ratio",
+    "l0",
+    "l1",
+    "legacy_explained_variance",
+    "legacy_mse",
+    "legacy_l1",
+    "legacy_ce_spliced",
+)
+"""Document columns of one subject."""
+
+HISTOGRAM = np.linspace(-6.0, 0.0, 25)
+"""Edges of the density histogram: log10 of the share of tokens on which a latent is active."""
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What one streamed pass over the activations gives before any subject is scored."""
+
+    mean: Tensor
+    """`[d]` float64, over unmasked tokens."""
+    variance_060: float
+    """sae-bench 0.6.0's stand-in for the total variance."""
+    batch_means: Tensor
+    """`[batches, d]` float64: mean of each batch of 16 rows."""
+    batch_tokens: Array
+    """`[batches]`: unmasked tokens of each batch of 16 rows."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A run of rows with everything that all subjects share."""
+
+    tokens: Tensor
+    x: Tensor
+    """Activations of the site, `[rows, context, d]`, compute dtype."""
+    entry: Tensor | None
+    mask: Tensor
+    """`[rows, context]` bool."""
+    documents: Array
+    """Document of each unmasked token, `[n]`."""
+    predicts: Tensor
+    """`[rows, context-1]` bool: positions whose loss counts."""
+    predicted: Array
+    """Document of each counted loss."""
+    legacy_predicts: Tensor
+    legacy_predicted: Array
+    batch: Array
+    """Batch of 16 rows of each unmasked token."""
+
+
+class Reconstruction(Task):
+    """Scores a dictionary by what its reconstruction keeps. Metrics: `card.METRICS`."""
+
+    card = CARD
+
+    def needs(self, subject: Subject) -> tuple[Request, ...]:
+        return (Request(subject.site),)
+
+    def run(self, subjects: Sequence[Subject], bench: Bench) -> dict[str, Scores]:
+        """Walk the evaluation rows once for all subjects.
+
+        Raises:
+            DataError: the evaluation rows hold no unmasked token or no counted loss.
+        """
+        site = subjects[0].site
+        data = bench.activations(Request(site))
+        entry_site = bench.lm.entry_site(site)
+        entries = bench.activations(Request(entry_site)) if entry_site else None
+        statistics = measure(data, bench.rows_per_block)
+
+        shared = Sums(len(data.document_ids), SHARED)
+        own = {subject.fingerprint: Sums(len(data.document_ids), OWN) for subject in subjects}
+        fired: dict[str, Array] = {}
+        for subject in bench.alive(subjects):
+            with bench.guard(subject):
+                fired[subject.fingerprint] = np.zeros(subject.dictionary().d_dict, dtype=np.int64)
+        seconds = {subject.fingerprint: 0.0 for subject in subjects}
+        encoding = dict(seconds)
+
+        done = restore(bench, subjects, shared, own, fired)
+        blocks = -(-data.n_rows // bench.rows_per_block)
+        with bench.progress.bar(f"{self.card.name} {site}", blocks, "block") as bar, torch.inference_mode():
+            bar.advance(done)
+            for index in range(done, blocks):
+                start = index * bench.rows_per_block
+                block = read_block(data, entries, start, min(start + bench.rows_per_block, data.n_rows), bench)
+                clean = score_shared(block, statistics, site, bench, shared)
+                for subject in bench.alive(subjects):
+                    with bench.guard(subject):
+                        key = subject.fingerprint
+                        began = time.perf_counter()
+                        codes, decoded = reconstruct(subject.dictionary(), block)
+                        encoding[key] += time.perf_counter() - began
+                        score_own(block, statistics, site, bench, own[key], clean, codes, decoded)
+                        fired[key] += codes.fired().cpu().numpy()
+                        seconds[key] += time.perf_counter() - began
+                bench.journal.save(index + 1, snapshot(bench, subjects, shared, own, fired))
+                bar.advance()
+
+        total = shared.columns["tokens"].sum()
+        if shared.columns["predictions"].sum() == 0:
+            raise DataError("no two neighbouring unmasked tokens: nothing to score", field=data.rows.name)
+        scores = {}
+        for subject in bench.alive(subjects):
+            with bench.guard(subject):
+                key = subject.fingerprint
+                scores[key] = finish(
+                    subject.dictionary(), data, shared, own[key], fired[key], seconds[key], encoding[key], total
+                )
+        return scores
+
+
+def measure(data: ActivationSet, rows_per_block: int) -> Statistics:
+    """Mean, batch means and sae-bench's variance of the unmasked activations, streamed in float64.
+
+    Raises:
+        DataError: no token is unmasked.
+    """
+    if data.n_tokens == 0:
+        raise DataError("no unmasked token to evaluate", field=data.rows.name)
+    batches = -(-data.n_rows // LEGACY_ROWS)
+    sums = torch.zeros(batches, data.width, dtype=torch.float64)
+    counts = np.zeros(batches)
+    square = 0.0
+    for start in range(0, data.n_rows, rows_per_block):
+        stop = min(start + rows_per_block, data.n_rows)
+        mask = torch.from_numpy(np.ascontiguousarray(data.mask[start:stop]))
+        x = data.block(start, stop)[mask].double()
+        batch = torch.arange(start, stop).repeat_interleave(mask.sum(1)) // LEGACY_ROWS
+        sums.index_add_(0, batch, x)
+        counts += np.bincount(batch.numpy(), minlength=batches)
+        square += float(x.square().sum())
+    mean_square = square / data.n_tokens
+    return Statistics(
+        mean=sums.sum(0) / data.n_tokens,
+        variance_060=mean_square - (mean_square / data.width) ** 2,
+        batch_means=sums / torch.from_numpy(np.maximum(counts, 1))[:, None],
+        batch_tokens=counts,
+    )
+
+
+def read_block(data: ActivationSet, entries: ActivationSet | None, start: int, stop: int, bench: Bench) -> Block:
+    """Rows `start` to `stop` on the model's device, with masks and document ids."""
+    lm = bench.lm
+    mask = np.ascontiguousarray(data.mask[start:stop])
+    documents = np.ascontiguousarray(data.documents[start:stop])
+    predicts = mask[:, :-1] & mask[:, 1:]
+    legacy = mask[:, :-1]
+    rows = np.broadcast_to(np.arange(start, stop)[:, None], mask.shape)
+    return Block(
+        tokens=torch.from_numpy(data.tokens[start:stop].astype(np.int64)).to(lm.device),
+        x=data.block(start, stop).to(lm.device, lm.dtype),
+        entry=entries.block(start, stop).to(lm.device, lm.dtype) if entries else None,
+        mask=torch.from_numpy(mask).to(lm.device),
+        documents=documents[mask],
+        predicts=torch.from_numpy(predicts).to(lm.device),
+        predicted=documents[:, :-1][predicts],
+        legacy_predicts=torch.from_numpy(legacy).to(lm.device),
+        legacy_predicted=documents[:, :-1][legacy],
+        batch=rows[mask] // LEGACY_ROWS,
+    )
+
+
+def score_shared(block: Block, statistics: Statistics, site: str, bench: Bench, shared: Sums) -> Tensor:
+    """Clean and ablated continuations of a block, once for all subjects. Returns the clean logits."""
+    lm = bench.lm
+    shared.add("tokens", block.documents, np.ones(len(block.documents)))
+    shared.add("predictions", block.predicted, np.ones(len(block.predicted)))
+    x = block.x[block.mask].double()
+    mean = statistics.mean.to(x.device)
+    shared.add("sst", block.documents, (x - mean).square().sum(1))
+    shared.add("legacy_variance_060", block.documents, np.full(len(block.documents), statistics.variance_060))
+
+    clean = lm.resume(site, block.x, block.tokens, entry=block.entry)
+    losses = per_token_loss(clean, block.tokens)
+    shared.add("ce_clean", block.predicted, losses[block.predicts])
+    shared.add("legacy_ce_clean", block.legacy_predicted, losses[block.legacy_predicts])
+
+    zeroed = replace(block, torch.zeros(len(block.documents), block.x.shape[-1]))
+    logits = lm.resume(site, zeroed, block.tokens, entry=block.entry)
+    shared.add("ce_zero", block.predicted, per_token_loss(logits, block.tokens)[block.predicts])
+    shared.add("kl_zero", block.predicted, divergence(clean, logits)[block.predicts])
+
+    logits = lm.resume(site, replace(block, mean.expand_as(x)), block.tokens, entry=block.entry)
+    shared.add("ce_mean", block.predicted, per_token_loss(logits, block.tokens)[block.predicts])
+
+    logits = lm.resume(site, torch.zeros_like(block.x), block.tokens, entry=block.entry)
+    shared.add("legacy_ce_zero", block.legacy_predicted, per_token_loss(logits, block.tokens)[block.legacy_predicts])
+    return clean
+
+
+def reconstruct(dictionary: Dictionary, block: Block) -> tuple[Codes, Tensor]:
+    """Codes and reconstruction `[n, d]` of the unmasked tokens of a block.
+
+    Raises:
+        SubjectFailed: the reconstruction has the wrong shape or is not finite.
+    """
+    x = block.x[block.mask]
+    if dictionary.traits.sequence_coupled:
+        rows, width = block.mask.shape
+        positions = torch.arange(width, device=block.x.device).expand(rows, width)
+        codes = dictionary.encode(block.x, Context(block.mask, positions))
+        decoded = dictionary.decode(codes, block.x if dictionary.traits.needs_x_in_decode else None)[block.mask]
+    else:
+        codes = dictionary.encode(x)
+        decoded = dictionary.decode(codes, x if dictionary.traits.needs_x_in_decode else None)
+    if decoded.shape != x.shape:
+        raise SubjectFailed(f"decode gave shape {tuple(decoded.shape)}, its site has {tuple(x.shape)}")
+    if not bool(torch.isfinite(decoded).all()):
+        raise SubjectFailed("the reconstruction holds NaN or an infinity")
+    return codes, decoded
+
+
+def score_own(
+    block: Block,
+    statistics: Statistics,
+    site: str,
+    bench: Bench,
+    own: Sums,
+    clean: Tensor,
+    codes: Codes,
+    decoded: Tensor,
+) -> None:
+    """One subject on one block: errors of the reconstruction, and the model continued from it."""
+    x, y = block.x[block.mask].double(), decoded.double()
+    error = (x - y).square().sum(1)
+    norm, norm_out = x.norm(dim=1), y.norm(dim=1)
+    own.add("sse", block.documents, error)
+    own.add("ssr", block.documents, norm_out.square())
+    own.add("dot", block.documents, (x * y).sum(1))
+    own.add("cosine", block.documents, functional.cosine_similarity(x, y, dim=1))
+    own.add("l2_ratio", block.documents, norm_out / torch.where(norm < 1e-4, 1.0, norm))
+    own.add("l0", block.documents, codes.l0())
+    own.add("l1", block.documents, codes.l1())
+    own.add("legacy_l1", block.documents, codes.project(torch.ones(codes.d_dict, 1).to(decoded))[:, 0])
+    batch_mean = statistics.batch_means.to(x.device)[torch.from_numpy(block.batch).to(x.device)]
+    legacy = 1 - error / (x - batch_mean).square().sum(1)
+    own.add("legacy_explained_variance", block.documents, legacy)
+    own.add("legacy_mse", block.documents, error.cpu().numpy() / statistics.batch_tokens[block.batch])
+
+    logits = bench.lm.resume(site, replace(block, decoded), block.tokens, entry=block.entry)
+    losses = per_token_loss(logits, block.tokens)
+    own.add("ce_spliced", block.predicted, losses[block.predicts])
+    own.add("legacy_ce_spliced", block.legacy_predicted, losses[block.legacy_predicts])
+    own.add("kl", block.predicted, divergence(clean, logits)[block.predicts])
+
+
+def replace(block: Block, values: Tensor) -> Tensor:
+    """The block's activations with `values` `[n, d]` at the unmasked positions and the rest as they are."""
+    changed = block.x.clone()
+    changed[block.mask] = values.to(block.x)
+    return changed
+
+
+def divergence(clean: Tensor, other: Tensor) -> Tensor:
+    """KL(clean || other) at every position but the last of a row, `[rows, context-1]`; one row at a time."""
+    rows = [
+        kl_divergence(a[:-1].float().log_softmax(-1), b[:-1].float().log_softmax(-1))
+        for a, b in zip(clean, other, strict=True)
+    ]
+    return torch.stack(rows)
+
+
+def snapshot(
+    bench: Bench, subjects: Sequence[Subject], shared: Sums, own: dict[str, Sums], fired: dict[str, Array]
+) -> dict[str, Array]:
+    """The arrays that a journal keeps; subjects that failed are left out."""
+    arrays = shared.arrays("shared")
+    for subject in bench.alive(subjects):
+        key = subject.fingerprint
+        arrays |= own[key].arrays(key) | {f"{key}/fired": fired[key]}
+    return arrays
+
+
+def restore(
+    bench: Bench, subjects: Sequence[Subject], shared: Sums, own: dict[str, Sums], fired: dict[str, Array]
+) -> int:
+    """Take up a journal where there is one. Returns the number of blocks that are done."""
+    kept = bench.journal.load()
+    if kept is None:
+        return 0
+    done, arrays = kept
+    shared.restore("shared", arrays)
+    for subject in bench.alive(subjects):
+        key = subject.fingerprint
+        with bench.guard(subject):
+            if f"{key}/fired" not in arrays:
+                raise SubjectFailed("it failed before the interruption; the next run tries it afresh")
+            own[key].restore(key, arrays)
+            fired[key] = arrays[f"{key}/fired"].copy()
+    return done
+
+
+def finish(
+    dictionary: Dictionary,
+    data: ActivationSet,
+    shared: Sums,
+    own: Sums,
+    fired: Array,
+    seconds: float,
+    encoding: float,
+    total: float,
+) -> Scores:
+    """Item tables of one subject: documents that were evaluated, and latents."""
+    seen = shared.columns["tokens"] > 0
+    names = tuple(name for name, keep in zip(data.document_ids, seen, strict=True) if keep)
+    columns = {name: column[seen] for name, column in (shared.columns | own.columns).items()}
+    density = fired / total
+    latents: dict[str, Array] = {
+        "fired": fired.astype(np.float64),
+        "dead_fraction": (fired == 0).astype(np.float64),
+        "dense_1pct": (density > 0.01).astype(np.float64),
+        "dense_10pct": (density > 0.1).astype(np.float64),
+    }
+    undefined = {}
+    for side, directions in (("decoder", dictionary.atoms), ("encoder", dictionary.encoder_rows)):
+        metric = f"max_{side}_cosine"
+        if directions is None or len(directions) < 2:
+            undefined[metric] = f"the dictionary has no two linear {side} directions to compare"
+        else:
+            latents[metric] = max_cosines(directions).double().cpu().numpy()
+    ids = tuple(str(index) for index in range(len(fired)))
+    counts, _ = np.histogram(np.log10(density[density > 0]), bins=HISTOGRAM)
+    return Scores(
+        tables={DOCUMENTS: ItemTable(names, names, columns), LATENTS: ItemTable(ids, ids, latents)},
+        details={
+            "density_histogram": {"log10_density": HISTOGRAM.tolist(), "latents": counts.tolist()},
+            "dead_latents": int((fired == 0).sum()),
+        },
+        cost={
+            "seconds_per_million_tokens": 1e6 * seconds / total,
+            "encode_decode_seconds_per_million_tokens": 1e6 * encoding / total,
+            "peak_memory_bytes": float(peak_memory()),
+        },
+        undefined=undefined,
+    )
+
+
+def peak_memory() -> int:
+    """Largest resident memory of this process so far, bytes (GPU memory where there is one)."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
