@@ -1,10 +1,10 @@
 """Controllers: what changes a dictionary or its loss between steps, without a gradient.
 
 A controller in a composition is a frozen record; `start` makes the object that acts in one training run.
-Before a step it may write `state.coefficients`: ``"sparsity"`` is a factor on the coefficient of every sparsity
-term (1 where nobody writes it), ``"p"`` the exponent of an Lp term. Controllers act in the order of the
-composition and multiply into ``"sparsity"``, so that a warm-up, an L0 target and p-annealing may stand together.
-After a step a controller sees the codes and may write buffers of the dictionary or ask for another order of latents.
+Before a step it may change `state.coefficients`, which then holds the coefficient of every regulariser by name:
+controllers act in the order of the composition and multiply, so that a warm-up, an L0 target and p-annealing may
+stand together. After a step a controller sees the codes and may write buffers of the dictionary or ask for another
+order of latents.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from saebench.dictionaries.blocks.block import Block, block
 from saebench.dictionaries.codes import Codes, SparseCodes
 from saebench.errors import CompositionError
 
 if TYPE_CHECKING:
-    from saebench.dictionaries.autoencoder import SparseAutoencoder, TrainingPass, TrainingState
+    from saebench.dictionaries.autoencoder import SparseAutoencoder
+    from saebench.dictionaries.blocks.state import TrainingPass, TrainingState
 
-SPARSITY = "sparsity"
 EXPONENT = "p"
+"""Where `state.coefficients` holds the exponent of an Lp term."""
 
 
 class Control(abc.ABC):
@@ -46,26 +48,23 @@ class Control(abc.ABC):
         """The inverse of `state_dict`."""
 
 
-class Controller(abc.ABC):
+class Controller(Block):
     """Base of the frozen records that stand in a composition."""
 
-    @abc.abstractmethod
     def start(self, model: SparseAutoencoder, total_steps: int) -> Control:
         """The object that acts in a run of `total_steps` steps on `model`."""
+        raise NotImplementedError
 
 
-def scale_sparsity(state: TrainingState, factor: float) -> None:
-    """Multiply the sparsity coefficient of the coming step."""
-    state.coefficients[SPARSITY] = state.coefficients.get(SPARSITY, 1.0) * factor
-
-
+@block("controller", "warm_up")
 @dataclass(frozen=True)
-class SparsityWarmUp(Controller):
-    """The sparsity coefficient rises linearly from 0 to its full value over the first `fraction` of the steps.
+class WarmUp(Controller):
+    """The coefficient of `term` rises linearly from 0 to its full value over the first `fraction` of the steps.
 
     (Anthropic, "Circuits updates, April 2024": 5 % of the steps.)
     """
 
+    term: str
     fraction: float = 0.05
 
     def __post_init__(self) -> None:
@@ -73,15 +72,16 @@ class SparsityWarmUp(Controller):
             raise CompositionError(f"{self.fraction} is not within [0, 1]", field="controllers.fraction")
 
     def start(self, model: SparseAutoencoder, total_steps: int) -> Control:
-        return _Warming(max(1, round(self.fraction * total_steps)))
+        return _Warming(self.term, max(1, round(self.fraction * total_steps)))
 
 
 @dataclass
 class _Warming(Control):
+    term: str
     steps: int
 
     def before_step(self, state: TrainingState) -> None:
-        scale_sparsity(state, min(1.0, (state.step + 1) / self.steps))
+        state.coefficients[self.term] *= min(1.0, (state.step + 1) / self.steps)
 
     def state_dict(self) -> dict[str, Any]:
         return {}
@@ -90,9 +90,10 @@ class _Warming(Control):
         return None
 
 
+@block("controller", "l0_target")
 @dataclass(frozen=True)
 class L0Target(Controller):
-    """Steers the sparsity coefficient until the mean number of active latents is `l0`.
+    """Steers the coefficient of `term` until the mean number of active latents is `l0`.
 
     A proportional-integral rule on the logarithm of the coefficient: with e = ln(L0 / target) of a short running
     mean, the integral part moves by `integral * e / total_steps` a step and the factor is
@@ -100,6 +101,7 @@ class L0Target(Controller):
     orders of magnitude between architectures, widths and data.
     """
 
+    term: str
     l0: float
     proportional: float = 0.5
     integral: float = 20.0
@@ -125,7 +127,7 @@ class _Steering(Control):
     mean: float | None = None
 
     def before_step(self, state: TrainingState) -> None:
-        scale_sparsity(state, math.exp(self.total + self.spec.proportional * self._error()))
+        state.coefficients[self.spec.term] *= math.exp(self.total + self.spec.proportional * self._error())
 
     def after_step(self, result: TrainingPass) -> None:
         l0 = float(result.l0)
@@ -146,15 +148,17 @@ class _Steering(Control):
         self.total, self.mean = state["total"], state["mean"]
 
 
+@block("controller", "p_anneal")
 @dataclass(frozen=True)
 class PAnneal(Controller):
-    """Lowers the exponent of the Lp term from `p_start` to `p_end` in `updates` equal moves.
+    """Lowers the exponent of the Lp term `term` from `p_start` to `p_end` in `updates` equal moves.
 
     At a move the coefficient is multiplied by mean R_p / mean R_p' over the last `queue` steps, so that the penalty
     does not jump (Karvonen et al. 2024, "Measuring progress in dictionary learning ...", section 3). R_p is the mean
     over tokens of sum f^p. The moves are spread evenly between the fractions `begin` and `end` of the run.
     """
 
+    term: str = "lp"
     p_start: float = 1.0
     p_end: float = 0.2
     updates: int = 10
@@ -196,7 +200,7 @@ class _Annealing(Control):
             self.moves += 1
             self.queue.clear()
         state.coefficients[EXPONENT] = self.spec.exponent(self.moves)
-        scale_sparsity(state, self.factor)
+        state.coefficients[self.spec.term] *= self.factor
 
     def after_step(self, result: TrainingPass) -> None:
         if self.moves == len(self.when) or self.step < self.when[self.moves] - self.spec.queue:
@@ -213,6 +217,7 @@ class _Annealing(Control):
         self.queue = [(now, then) for now, then in state["queue"]]
 
 
+@block("controller", "threshold_average")
 @dataclass(frozen=True)
 class ThresholdAverage(Controller):
     """Keeps the inference threshold of a batch-coupled rule: a running mean of each batch's smallest kept code.
@@ -243,10 +248,9 @@ class _Averaging(Control):
         self.mass = 0.0
 
     def after_step(self, result: TrainingPass) -> None:
-        values = active_values(result.codes)
-        if not values.numel():
+        if result.cutoff is None:
             return
-        self.total = self.keep * self.total + float(values.min())
+        self.total = self.keep * self.total + float(result.cutoff)
         self.mass = self.keep * self.mass + 1
         with torch.no_grad():
             self.model.threshold.fill_(self.total / self.mass)
@@ -258,6 +262,7 @@ class _Averaging(Control):
         self.total, self.mass = state["total"], state["mass"]
 
 
+@block("controller", "reorder")
 @dataclass(frozen=True)
 class Reorder(Controller):
     """Sorts latents by importance during training, for nested dictionaries with sampled prefixes.
