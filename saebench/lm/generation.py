@@ -1,0 +1,69 @@
+"""Continuing a text, with whatever is spliced in place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from saebench.lm.model import LanguageModel
+
+
+def generate(
+    lm: LanguageModel,
+    tokens: Tensor,
+    max_new_tokens: int,
+    *,
+    attention_mask: Tensor | None = None,
+    seed: int | None = None,
+    use_cache: bool = True,
+) -> Tensor:
+    """Continue each row of `tokens`.
+
+    Without a seed the likeliest token is taken at each step; with one, tokens are drawn from the model's whole
+    distribution at temperature 1 (settings in the model's own generation file are not used), on a random state of
+    their own.
+
+    With a key-value cache a spliced function sees the positions of the prompt in one call and then one new position
+    in each step; without, the whole row in each step. For a function of each position alone the two agree.
+
+    Args:
+        lm: the model.
+        tokens: int64 `[b, T]`. Rows of different length are padded on the left.
+        max_new_tokens: how many tokens to add at most.
+        attention_mask: `[b, T]`, 0 at padding; all ones where not given.
+        seed: draws tokens where given.
+        use_cache: keep keys and values between steps.
+
+    Returns:
+        int64 `[b, T + n]` with the prompt first. n is below `max_new_tokens` when every row has reached an
+        end-of-text token; a row that ends earlier than others is filled up with padding.
+    """
+    from transformers import GenerationConfig
+
+    own = lm.hf.generation_config
+    padding = own.pad_token_id if lm.tokenizer.pad_token_id is None else lm.tokenizer.pad_token_id
+    ends = lm.tokenizer.eos_token_id if own.eos_token_id is None else own.eos_token_id
+    settings = GenerationConfig(
+        max_new_tokens=max_new_tokens,
+        do_sample=seed is not None,
+        num_beams=1,
+        temperature=1.0,
+        top_k=None,
+        top_p=1.0,
+        repetition_penalty=1.0,
+        use_cache=use_cache,
+        eos_token_id=ends,
+        pad_token_id=lm.bos_id if padding is None else padding,
+        bos_token_id=lm.bos_id,
+    )
+    tokens = tokens.to(lm.device)
+    mask = torch.ones_like(tokens) if attention_mask is None else attention_mask.to(lm.device)
+    devices = [lm.device] if lm.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices, enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(seed)
+        out: Tensor = lm.hf.generate(tokens, attention_mask=mask, generation_config=settings)
+    return out
