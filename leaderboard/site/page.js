@@ -123,14 +123,24 @@
         titlePadding: 10,
         labelPadding: 5,
       },
-      legend: { ...text, labelColor: colour("--ink"), labelFontSize: 12.5, rowPadding: 5, orient: "right", offset: 22 },
+      legend: {
+        labelColor: colour("--ink"),
+        labelFontSize: 12.5,
+        labelLimit: 220,
+        symbolSize: 90,
+        symbolStrokeWidth: 1.6,
+        orient: "bottom",
+        direction: "horizontal",
+        columnPadding: 18,
+        rowPadding: 4,
+        offset: 12,
+      },
     };
   }
 
   function draw(holder, spec) {
-    const narrow = holder.clientWidth < 620;
     const config = theme();
-    if (narrow) Object.assign(config.legend, { orient: "bottom", columns: 2, offset: 8 });
+    config.legend.columns = Math.max(1, Math.floor(holder.clientWidth / 170));
     const actions = { export: true, source: false, compiled: false, editor: false };
     return window
       .vegaEmbed(holder, structuredClone(spec), { config, actions, renderer: "svg", tooltip: { theme: "custom" } })
@@ -150,6 +160,10 @@
 
   for (const section of document.querySelectorAll("section.task")) wire(section);
   window.addEventListener("hashchange", openTarget);
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[href^='#sheet-']");
+    if (link && link.hash === location.hash) openTarget();
+  });
   window.addEventListener("beforeprint", openForPrint);
   document.addEventListener("DOMContentLoaded", () => {
     openTarget();

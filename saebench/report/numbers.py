@@ -23,13 +23,16 @@ def label(metric: str) -> str:
 def decimals(values: Iterable[MetricValue]) -> int:
     """How many decimals a column of one metric deserves, 0 to 4.
 
-    The median half-width of its intervals keeps two significant digits; without intervals, the median value
-    keeps three.
+    The median half-width of its intervals keeps two significant digits where they are below 36, else one (the
+    rounding rule of the Particle Data Group, Review of Particle Physics, introduction); without intervals, the median
+    value keeps three.
     """
     values = list(values)
     halves = [(v.high - v.low) / 2 for v in values if v.low is not None and v.high is not None and v.high > v.low]
     if halves:
-        return _places(median(halves), significant=2)
+        half = median(halves)
+        leading = half / 10 ** math.floor(math.log10(half))
+        return _places(half, significant=2 if leading < 3.55 else 1)
     sizes = [abs(v.value) for v in values if v.value]
     return _places(median(sizes), significant=3) if sizes else 0
 

@@ -1,7 +1,8 @@
-"""The plot of a section: L0 against the headline metric, as a Vega-Lite specification built in Python.
+"""The plots of a section: L0 against the headline metric, as Vega-Lite specifications built in Python.
 
-Colour and shape both tell the series; trained dictionaries are filled, baselines and controls hollow and grey.
-Colours keep a contrast of at least 3 with the light and with the dark background.
+Trained dictionaries get a plot of their own, since a control may lie so far off that differences between them would
+vanish; a second one shows every subject. Colour and shape both tell the series; trained dictionaries are filled,
+baselines and controls hollow and grey. Colours keep a contrast of at least 3 with the light and the dark background.
 """
 
 from __future__ import annotations
@@ -14,20 +15,49 @@ from saebench.report.numbers import label, with_interval
 from saebench.report.view import Column, Row, Section
 from saebench.results.schema import MetricValue
 
-COLOURS = ("#2f7ed8", "#c7622b", "#25936a", "#a35ad6", "#b8860b", "#c2488f", "#1a8fa8", "#d1495b")
+Point = dict[str, Any]
+
+COLOURS = ("#2f7ed8", "#c7622b", "#25936a", "#a35ad6", "#a87b0a", "#c2488f", "#1a8fa8", "#d1495b")
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "triangle-right")
 GREY = "#7c858f"
-HEIGHT = 380
+HEIGHT = 360
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A specification, and how many subjects it leaves out."""
+    """Specifications with their captions, and which subjects they leave out."""
 
-    spec: dict[str, Any]
-    drawn: int
+    panels: tuple[tuple[str, dict[str, Any]], ...]
     left_out: tuple[str, ...]
-    """Names of subjects without a place on the plot: L0 of 0, or one of both values undefined."""
+    """Names of subjects without a place on the plots: L0 of 0, or one of both values undefined."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """Architectures with their marks, the same in every plot of a section."""
+
+    trained: tuple[str, ...]
+    others: tuple[str, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Trained ones first."""
+        return [*self.trained, *self.others]
+
+    @property
+    def colours(self) -> list[str]:
+        """One for each name."""
+        return [COLOURS[i % len(COLOURS)] for i in range(len(self.trained))] + [GREY] * len(self.others)
+
+    @property
+    def fills(self) -> list[str]:
+        """One for each name: none for baselines and controls."""
+        return [*self.colours[: len(self.trained)], *["transparent"] * len(self.others)]
+
+    @property
+    def shapes(self) -> list[str]:
+        """One for each name; with a colour it is unique up to 56 trained architectures."""
+        return [SHAPES[i % len(SHAPES)] for i in range(len(self.names))]
 
 
 def sparsity_plot(section: Section) -> Plot | None:
@@ -38,16 +68,20 @@ def sparsity_plot(section: Section) -> Plot | None:
     headline = section.columns[section.headline]
     if headline is sparsity:
         return None
-    points, left_out = [], []
-    for row in section.rows:
-        point = _point(row, sparsity, headline)
-        if point:
-            points.append(point)
-        else:
-            left_out.append(row.name)
+    placed = [(row, _point(row, sparsity, headline)) for row in section.rows]
+    points = [point for _, point in placed if point]
     if not points:
         return None
-    return Plot(_spec(points, headline), len(points), tuple(left_out))
+    trained = [point for point in points if point["kind"] == "trained"]
+    others = [point for point in points if point["kind"] != "trained"]
+    series = Series(*(tuple(sorted({point["series"] for point in part})) for part in (trained, others)))
+    panels = [("All subjects", points, series.others or series.trained)]
+    if len(trained) > 1 and others:
+        panels.insert(0, ("Trained dictionaries", trained, series.trained))
+    return Plot(
+        panels=tuple((title, _spec(title, part, series, listed, headline)) for title, part, listed in panels),
+        left_out=tuple(row.name for row, point in placed if not point),
+    )
 
 
 def _point(row: Row, sparsity: Column, headline: Column) -> dict[str, Any] | None:
@@ -78,72 +112,55 @@ def _series(row: Row) -> str:
     return row.architecture if row.kind == "trained" else f"{row.architecture} ({row.kind})"
 
 
-def _spec(points: Sequence[dict[str, Any]], headline: Column) -> dict[str, Any]:
+def _spec(
+    subtitle: str, points: Sequence[Point], series: Series, listed: Sequence[str], headline: Column
+) -> dict[str, Any]:
     title = headline.label
-    trained = sorted({point["series"] for point in points if point["kind"] == "trained"})
-    others = sorted({point["series"] for point in points if point["kind"] != "trained"})
-    series = [*trained, *others]
-    colours = [COLOURS[i % len(COLOURS)] for i in range(len(trained))] + [GREY] * len(others)
-    shapes = [SHAPES[i % len(SHAPES)] for i in range(len(series))]
     better = {"up": " (higher is better)", "down": " (lower is better)", "none": ""}[headline.metric.direction]
     sparsest, densest = min(p["x"] for p in points), max(p["x"] for p in points)
     x_axis = {
         "field": "x",
         "type": "quantitative",
         "title": "L0, active latents per token (logarithmic)",
-        "scale": {"type": "log", "domain": [sparsest / 1.35, densest * 1.35], "nice": False},
-        "axis": {"tickCount": 6, "format": "~s"},
+        "scale": {"type": "log", "domain": [sparsest / 1.3, densest * 1.3], "nice": False},
+        "axis": {"tickCount": 5, "format": "~s", "labelOverlap": "greedy"},
     }
-    y_axis = {"field": "y", "type": "quantitative", "title": f"{title}{better}", "scale": {"zero": False, "padding": 12}}
-    colour = {
-        "field": "series",
-        "type": "nominal",
-        "title": None,
-        "scale": {"domain": series, "range": colours},
-        "legend": {"symbolSize": 90, "symbolStrokeWidth": 1.6},
-    }
-    shape = {"field": "series", "type": "nominal", "title": None, "scale": {"domain": series, "range": shapes}}
+    y_axis = {"field": "y", "type": "quantitative", "title": title + better, "scale": {"zero": False, "padding": 12}}
+
+    def by_series(marks: Sequence[str]) -> dict[str, Any]:
+        scale = {"domain": series.names, "range": list(marks)}
+        return {"field": "series", "type": "nominal", "title": None, "scale": scale}
+
+    colour = by_series(series.colours) | {"legend": {"values": list(listed)}}
     faded = {"condition": {"param": "picked", "value": 1}, "value": 0.12}
+    whisker = {"type": "rule", "strokeWidth": 1.4, "aria": False}
+    upright = {"x": x_axis, "y": y_axis | {"field": "y_low"}, "y2": {"field": "y_high"}}
+    lying = {"x": x_axis | {"field": "x_low"}, "x2": {"field": "x_high"}, "y": y_axis}
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
-        "description": f"L0 against {title} with 95 % intervals; the table holds the same numbers.",
+        "description": f"{subtitle}: L0 against {title} with 95 % intervals; the table holds the same numbers.",
         "width": "container",
         "height": HEIGHT,
         "autosize": {"type": "fit", "contains": "padding"},
         "data": {"values": list(points)},
         "layer": [
-            {
-                "transform": [{"filter": "isValid(datum.y_low)"}],
-                "mark": {"type": "rule", "strokeWidth": 1.4, "aria": False},
-                "encoding": {
-                    "x": x_axis,
-                    "y": {**y_axis, "field": "y_low"},
-                    "y2": {"field": "y_high"},
-                    "color": colour,
-                    "opacity": faded,
-                },
-            },
-            {
-                "transform": [{"filter": "isValid(datum.x_low)"}],
-                "mark": {"type": "rule", "strokeWidth": 1.4, "aria": False},
-                "encoding": {
-                    "x": {**x_axis, "field": "x_low"},
-                    "x2": {"field": "x_high"},
-                    "y": y_axis,
-                    "color": colour,
-                    "opacity": faded,
-                },
-            },
+            *(
+                {
+                    "transform": [{"filter": f"isValid(datum.{axis}_low)"}],
+                    "mark": whisker,
+                    "encoding": place | {"color": colour, "opacity": faded},
+                }
+                for axis, place in (("y", upright), ("x", lying))
+            ),
             {
                 "params": [{"name": "picked", "select": {"type": "point", "fields": ["series"]}, "bind": "legend"}],
-                "mark": {"type": "point", "size": 90, "strokeWidth": 1.6, "filled": False},
+                "mark": {"type": "point", "size": 90, "strokeWidth": 1.6, "fillOpacity": 0.85},
                 "encoding": {
                     "x": x_axis,
                     "y": y_axis,
                     "color": colour,
-                    "shape": shape,
-                    "fill": colour,
-                    "fillOpacity": {"condition": {"test": "datum.kind == 'trained'", "value": 0.85}, "value": 0},
+                    "fill": by_series(series.fills) | {"legend": {"values": list(listed)}},
+                    "shape": by_series(series.shapes) | {"legend": {"values": list(listed)}},
                     "opacity": faded,
                     "tooltip": [
                         {"field": "name", "title": "Subject"},

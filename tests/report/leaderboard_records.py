@@ -49,7 +49,7 @@ CARD = Card(
 )
 
 CLEAN, ZERO = 3.21, 11.42
-CI = {"l0": 0.02, "loss_recovered": 0.006, "fvu": 0.012, "ce_spliced": 0.06, "kl": 0.02, "cosine": 0.004}
+CI = {"l0": 0.02, "loss_recovered": 0.006, "fvu": 0.012, "explained_variance": 0.012, "ce_spliced": 0.06, "kl": 0.02, "cosine": 0.004}
 
 PANEL: tuple[tuple[str, str, str | None, int | None, float, float | None, float, float], ...] = (
     # name, architecture, role, train seed, L0, loss recovered, FVU, dead fraction
