@@ -69,7 +69,7 @@ class WarmUp(Controller):
 
     def __post_init__(self) -> None:
         if not 0 <= self.fraction <= 1:
-            raise CompositionError(f"{self.fraction} is not within [0, 1]", field="controllers.fraction")
+            raise CompositionError(f"{self.fraction} is not within [0, 1]", field="controller.warm_up.fraction")
 
     def start(self, model: SparseAutoencoder, total_steps: int) -> Control:
         return _Warming(self.term, max(1, round(self.fraction * total_steps)))
@@ -95,57 +95,68 @@ class _Warming(Control):
 class L0Target(Controller):
     """Steers the coefficient of `term` until the mean number of active latents is `l0`.
 
-    A proportional-integral rule on the logarithm of the coefficient: with e = ln(L0 / target) of a short running
-    mean, the integral part moves by `integral * e / total_steps` a step and the factor is
-    exp(integral part + `proportional` * e). It is multiplicative because the coefficient that gives an L0 differs by
-    orders of magnitude between architectures, widths and data.
+    A proportional-integral rule on the logarithm of the coefficient: with e = ln(L0 / target) as it is foreseen a
+    little ahead, the integral part moves by `integral` * e / total steps a step, and the coefficient is multiplied by
+    exp(integral part + `proportional` * e). The rule is multiplicative because the coefficient that gives an L0
+    differs by orders of magnitude between architectures, widths and data; it looks ahead because L0 answers slowly,
+    and a latent that was pushed to silence has no gradient that brings it back.
     """
 
     term: str
     l0: float
-    proportional: float = 0.5
-    integral: float = 20.0
+    proportional: float = 1.0
+    integral: float = 10.0
     """How many e-folds the coefficient moves over a whole run per unit of e."""
+    ahead: float = 0.06
+    """Fraction of the run by which e is extrapolated along its present slope."""
     memory: int = 5
-    """Steps over which the batch L0 is averaged."""
+    """Steps over which e and its slope are averaged."""
 
     def __post_init__(self) -> None:
         if not self.l0 > 0:
-            raise CompositionError(f"{self.l0} is not positive", field="controllers.l0")
+            raise CompositionError(f"{self.l0} is not positive", field="controller.l0_target.l0")
         if self.memory < 1:
-            raise CompositionError(f"{self.memory} is not positive", field="controllers.memory")
+            raise CompositionError(f"{self.memory} is not positive", field="controller.l0_target.memory")
 
     def start(self, model: SparseAutoencoder, total_steps: int) -> Control:
-        return _Steering(self, self.integral / total_steps)
+        return _Steering(self, total_steps)
 
 
-@dataclass
 class _Steering(Control):
-    spec: L0Target
-    gain: float
-    total: float = 0.0
-    mean: float | None = None
+    FURTHEST = 2.0
+    """|e| beyond which the rule reacts no stronger."""
+
+    def __init__(self, spec: L0Target, total_steps: int) -> None:
+        self.spec = spec
+        self.gain = spec.integral / total_steps
+        self.steps_ahead = spec.ahead * total_steps
+        self.total = 0.0
+        self.slope = 0.0
+        self.error: float | None = None
 
     def before_step(self, state: TrainingState) -> None:
-        state.coefficients[self.spec.term] *= math.exp(self.total + self.spec.proportional * self._error())
+        state.coefficients[self.spec.term] *= math.exp(self.total + self.spec.proportional * self._foreseen())
 
     def after_step(self, result: TrainingPass) -> None:
-        l0 = float(result.l0)
-        weight = 1 / self.spec.memory
-        self.mean = l0 if self.mean is None else self.mean + weight * (l0 - self.mean)
-        self.total += self.gain * self._error()
+        error = math.log(max(float(result.l0) / self.spec.l0, 0.01))
+        if self.error is None:
+            self.error = error
+        else:
+            move = (error - self.error) / self.spec.memory
+            self.error += move
+            self.slope += (move - self.slope) / self.spec.memory
+        self.total += self.gain * self._foreseen()
 
-    def _error(self) -> float:
-        """ln(L0 / target), held within a factor 8 either way; a silent dictionary counts as an eighth."""
-        if self.mean is None:
+    def _foreseen(self) -> float:
+        if self.error is None:
             return 0.0
-        return math.log(min(8.0, max(0.125, self.mean / self.spec.l0)))
+        return max(-self.FURTHEST, min(self.FURTHEST, self.error + self.steps_ahead * self.slope))
 
     def state_dict(self) -> dict[str, Any]:
-        return {"total": self.total, "mean": self.mean}
+        return {"total": self.total, "slope": self.slope, "error": self.error}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.total, self.mean = state["total"], state["mean"]
+        self.total, self.slope, self.error = state["total"], state["slope"], state["error"]
 
 
 @block("controller", "p_anneal")
@@ -168,11 +179,11 @@ class PAnneal(Controller):
 
     def __post_init__(self) -> None:
         if not 0 < self.p_end <= self.p_start:
-            raise CompositionError("0 < p_end <= p_start does not hold", field="controllers.p_end")
+            raise CompositionError("0 < p_end <= p_start does not hold", field="controller.p_anneal.p_end")
         if not 0 <= self.begin < self.end <= 1:
-            raise CompositionError("0 <= begin < end <= 1 does not hold", field="controllers.begin")
+            raise CompositionError("0 <= begin < end <= 1 does not hold", field="controller.p_anneal.begin")
         if self.updates < 1 or self.queue < 1:
-            raise CompositionError("updates and queue must be positive", field="controllers.updates")
+            raise CompositionError("updates and queue must be positive", field="controller.p_anneal.updates")
 
     def start(self, model: SparseAutoencoder, total_steps: int) -> Control:
         return _Annealing(self, total_steps)
@@ -232,9 +243,9 @@ class ThresholdAverage(Controller):
 
     def __post_init__(self) -> None:
         if not 0 < self.memory <= 1:
-            raise CompositionError(f"{self.memory} is not within (0, 1]", field="controllers.memory")
+            raise CompositionError(f"{self.memory} is not within (0, 1]", field="controller.threshold_average.memory")
         if self.longest < 1:
-            raise CompositionError(f"{self.longest} is not positive", field="controllers.longest")
+            raise CompositionError(f"{self.longest} is not positive", field="controller.threshold_average.longest")
 
     def start(self, model: SparseAutoencoder, total_steps: int) -> Control:
         return _Averaging(model, 1 / min(self.longest, max(1.0, self.memory * total_steps)))
@@ -278,9 +289,9 @@ class Reorder(Controller):
 
     def __post_init__(self) -> None:
         if not 0 <= self.decay < 1:
-            raise CompositionError(f"{self.decay} is not within [0, 1)", field="controllers.decay")
+            raise CompositionError(f"{self.decay} is not within [0, 1)", field="controller.reorder.decay")
         if not 0 < self.every <= 1 or not 0 <= self.until <= 1:
-            raise CompositionError("every and until must be fractions of the run", field="controllers.every")
+            raise CompositionError("every and until must be fractions of the run", field="controller.reorder.every")
 
     def start(self, model: SparseAutoencoder, total_steps: int) -> Control:
         return _Sorting(self, model, max(1, round(self.every * total_steps)), round(self.until * total_steps))

@@ -32,7 +32,7 @@ class OptimiserSpec:
     """Largest norm of the gradient over all parameters; a longer one is shortened to it. None: no limit."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "betas", tuple(self.betas))
+        object.__setattr__(self, "betas", tuple(float(beta) for beta in self.betas))
         if self.name not in NAMES:
             raise CompositionError(f"'{self.name}' is none of {', '.join(NAMES)}", field="optimiser.name")
         if not self.lr > 0:
