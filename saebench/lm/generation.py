@@ -17,14 +17,14 @@ def generate(
     max_new_tokens: int,
     *,
     attention_mask: Tensor | None = None,
-    seed: int | None = None,
+    do_sample: bool = False,
+    seed: int = 0,
     use_cache: bool = True,
 ) -> Tensor:
-    """Continue each row of `tokens`.
+    """Continue each row of `tokens`: with the likeliest token at each step, or with one drawn at temperature 1.
 
-    Without a seed the likeliest token is taken at each step; with one, tokens are drawn from the model's whole
-    distribution at temperature 1 (settings in the model's own generation file are not used), on a random state of
-    their own.
+    Settings of the model's own generation file (temperature, penalties, suppressed tokens, ...) are not used, only
+    its token ids. Drawing leaves the global random state of CPU and CUDA as it was.
 
     With a key-value cache a spliced function sees the positions of the prompt in one call and then one new position
     in each step; without, the whole row in each step. For a function of each position alone the two agree.
@@ -34,7 +34,8 @@ def generate(
         tokens: int64 `[b, T]`. Rows of different length are padded on the left.
         max_new_tokens: how many tokens to add at most.
         attention_mask: `[b, T]`, 0 at padding; all ones where not given.
-        seed: draws tokens where given.
+        do_sample: draw from the model's whole distribution.
+        seed: of the draws.
         use_cache: keep keys and values between steps.
 
     Returns:
@@ -46,24 +47,25 @@ def generate(
     own = lm.hf.generation_config
     padding = own.pad_token_id if lm.tokenizer.pad_token_id is None else lm.tokenizer.pad_token_id
     ends = lm.tokenizer.eos_token_id if own.eos_token_id is None else own.eos_token_id
+    whole_distribution = {"temperature": 1.0, "top_k": 0, "top_p": 1.0} if do_sample else {}
     settings = GenerationConfig(
         max_new_tokens=max_new_tokens,
-        do_sample=seed is not None,
-        num_beams=1,
-        temperature=1.0,
-        top_k=None,
-        top_p=1.0,
-        repetition_penalty=1.0,
+        do_sample=do_sample,
         use_cache=use_cache,
         eos_token_id=ends,
         pad_token_id=lm.bos_id if padding is None else padding,
         bos_token_id=lm.bos_id,
+        **whole_distribution,
     )
     tokens = tokens.to(lm.device)
     mask = torch.ones_like(tokens) if attention_mask is None else attention_mask.to(lm.device)
     devices = [lm.device] if lm.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices, enabled=seed is not None):
-        if seed is not None:
-            torch.manual_seed(seed)
-        out: Tensor = lm.hf.generate(tokens, attention_mask=mask, generation_config=settings)
+    lm.hf.generation_config = settings
+    try:
+        with torch.random.fork_rng(devices=devices, enabled=do_sample):
+            if do_sample:
+                torch.manual_seed(seed)
+            out: Tensor = lm.hf.generate(tokens, attention_mask=mask)
+    finally:
+        lm.hf.generation_config = own
     return out

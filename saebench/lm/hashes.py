@@ -102,10 +102,10 @@ class _FileTensors(Mapping[str, Tensor]):
         for file in files:
             if file.suffix == ".safetensors":
                 opened = stack.enter_context(safe_open(file, framework="pt"))
-                self._readers.update({name: opened.get_tensor for name in opened.keys()})  # noqa: SIM118
+                self._readers.update(dict.fromkeys(opened.keys(), opened.get_tensor))
             else:
                 state = torch.load(file, map_location="cpu", mmap=True, weights_only=True)
-                self._readers.update({name: state.__getitem__ for name in state})
+                self._readers.update(dict.fromkeys(state, state.__getitem__))
 
     def __getitem__(self, name: str) -> Tensor:
         tensor: Tensor = self._readers[name](name)

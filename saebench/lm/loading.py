@@ -61,7 +61,7 @@ def locate(name: str, progress: Progress) -> Source:
 
     Raises:
         UnknownName: the name looks like a packaged model's.
-        InputError: the name is a path and there is no such folder.
+        InputError: the name is a path without a folder, or a hub id that cannot be reached.
         AssetError: the packaged model cannot be fetched.
     """
     if name in LMS:
@@ -70,17 +70,38 @@ def locate(name: str, progress: Progress) -> Source:
         told = json.loads(said.read_text(encoding="utf-8")) if said.exists() else {}
         return Source(str(folder), told.get("name", name), told.get("weights_hash"))
     path = Path(name).expanduser()
-    if path.is_dir():
+    if name and path.is_dir():
         return Source(str(path), path.resolve().name)
-    is_path = name.startswith((".", "~", os.sep)) or path.is_absolute() or name.count("/") > 1 or path.exists()
-    if is_path:
+    if name.startswith((".", "~", os.sep)) or path.is_absolute() or name.count("/") > 1 or (name and path.exists()):
         raise InputError(
             "there is no such folder", file=name, remedy="give a Hugging Face folder with config.json and weights"
         )
-    misses = near_misses(name, {known: None for known in LMS})
-    if misses and "/" not in name:
+    misses = near_misses(name, dict.fromkeys(LMS))
+    if "/" not in name and misses:
         raise UnknownName(LMS.kind, name, misses, LMS.names(), LMS.remedy)
-    return Source(name, name)
+    reason = _why_not_on_hub(name)
+    if reason is None:
+        return Source(name, name)
+    if "/" not in name:
+        raise UnknownName(LMS.kind, name, (), LMS.names(), f"{LMS.remedy}; the hub was asked too: {reason}")
+    raise InputError(
+        f"no local folder, and not a hub repository that can be read: {reason}",
+        file=name,
+        remedy=f"check the spelling, the network and your access, or take a packaged model: {', '.join(LMS)}",
+    )
+
+
+def _why_not_on_hub(name: str) -> str | None:
+    """None when a hub repository of this name is cached or answers; else what went wrong, without retries."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        if not isinstance(try_to_load_from_cache(name, "config.json"), str):
+            get_hf_file_metadata(hf_hub_url(name, "config.json"))
+    except (ValueError, *HfHubHTTPError.__bases__) as error:  # the bases are OSError and the HTTP library's error
+        return _first_line(error)
+    return None
 
 
 def load_parts(source: Source, dtype: torch.dtype) -> tuple[Any, Any, str]:
@@ -133,21 +154,24 @@ def _weight_files(where: str) -> list[Path]:
 
 @contextmanager
 def _readable(source: Source) -> Iterator[None]:
-    """Turn what transformers raises about a bad folder, or a hub out of reach, into one `InputError`."""
+    """Turn what transformers raises about a bad folder or repository into one `InputError`, without its bars."""
     from safetensors import SafetensorError
+    from transformers.utils import logging
 
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
     try:
         yield
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if Path(source.where).is_dir():
-            raise InputError(
-                f"cannot be loaded as a causal language model: {reason}",
-                file=source.where,
-                remedy="give a Hugging Face folder with config.json, tokenizer files and whole weights",
-            ) from error
         raise InputError(
-            f"no packaged model, no local folder and no hub repository that can be read has this name: {reason}",
+            f"cannot be loaded as a causal language model: {_first_line(error)}",
             file=source.where,
-            remedy=f"packaged: {', '.join(LMS)}; for a hub id check the spelling, the network and your access",
+            remedy="expected config.json, tokenizer files and whole weights, in safetensors if possible",
         ) from error
+    finally:
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

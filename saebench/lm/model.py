@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,7 @@ from saebench.lm.generation import generate
 from saebench.lm.hashes import state_hash, tokenizer_hash
 from saebench.lm.hooks import Tap, skipped, tap
 from saebench.lm.loading import choose_device, load_parts, locate
-from saebench.lm.sites import Site, find_site, site_table
+from saebench.lm.sites import Kind, Site, find_site, site_table
 from saebench.progress import Progress, Silent
 
 Splice = Callable[[Tensor], Tensor]
@@ -133,15 +133,12 @@ class LanguageModel:
 
             return fn
 
-        handles = [tap(self._blocks, self._table, site, keep(site)) for site in wanted]
-        try:
+        with ExitStack() as stack:
+            for site in wanted:
+                stack.callback(tap(self._blocks, self._table, site, keep(site)).remove)
             if wanted:
+                stack.enter_context(suppress(_AllSeen))
                 self.hf.base_model(input_ids=tokens.to(self.device), use_cache=False)
-        except _AllSeen:
-            pass
-        finally:
-            for handle in handles:
-                handle.remove()
         return {site.name: found[site.name] for site in wanted}
 
     @contextmanager
@@ -163,8 +160,7 @@ class LanguageModel:
             replaced = fn(acts)
             if replaced.shape != acts.shape:
                 raise SiteError(
-                    f"the spliced function returned shape {list(replaced.shape)} for activations of "
-                    f"{list(acts.shape)}",
+                    f"the spliced function returned shape {list(replaced.shape)} for activations of {list(acts.shape)}",
                     field=site,
                 )
             return replaced.to(acts.device, acts.dtype)
@@ -192,12 +188,14 @@ class LanguageModel:
         Raises:
             UnknownName: for a wrong site.
             SiteError: shapes do not fit, or `entry` is missing.
-            UsageError: called inside `spliced` at this site or below it, where it could have no effect.
+            UsageError: called inside `spliced` at this site or below it, where the splice would be passed over.
         """
         place = self.site(site)
         for other in self._spliced:
             if other.depth <= place.depth:
-                raise UsageError(f"cannot resume from {site} while {other.name} is spliced: that part does not run")
+                raise UsageError(
+                    f"cannot resume from {site} inside a splice at {other.name}: nothing below the site runs"
+                )
         self._check_fed(site, acts, tokens)
         fed = {site: acts}
         needed = self.entry_site(site)
@@ -206,17 +204,11 @@ class LanguageModel:
                 raise SiteError(f"resuming here needs the activations of {needed} as `entry` too", field=site)
             self._check_fed(needed, entry, tokens)
             fed[needed] = entry
-        handles = []
-        # The block of a closing site is left out too: what it would return is given.
-        first_running = place.layer + (needed is None and place.name.endswith("resid_post"))
-        with skipped(self._blocks, first_running):
-            try:
-                for name, value in fed.items():
-                    handles.append(tap(self._blocks, self._table, self.site(name), self._feed(value)))
-                return self.logits(tokens)
-            finally:
-                for handle in handles:
-                    handle.remove()
+        first_running = place.layer + 1 if place.kind is Kind.RESID_POST else place.layer
+        with skipped(self._blocks, first_running), ExitStack() as stack:
+            for name, value in fed.items():
+                stack.callback(tap(self._blocks, self._table, self.site(name), self._feed(value)).remove)
+            return self.logits(tokens)
 
     def generate(
         self,
@@ -225,14 +217,21 @@ class LanguageModel:
         *,
         splice: tuple[str, Splice] | None = None,
         attention_mask: Tensor | None = None,
-        seed: int | None = None,
+        do_sample: bool = False,
+        seed: int = 0,
         use_cache: bool = True,
     ) -> Tensor:
-        """Continue `tokens`; see `saebench.lm.generation.generate`."""
-        if splice is None:
-            return generate(self, tokens, max_new_tokens, attention_mask=attention_mask, seed=seed, use_cache=use_cache)
-        with self.spliced(*splice):
-            return generate(self, tokens, max_new_tokens, attention_mask=attention_mask, seed=seed, use_cache=use_cache)
+        """Continue `tokens`, with `splice` = (site, function) in place; see `saebench.lm.generation.generate`."""
+        with self.spliced(*splice) if splice else nullcontext():
+            return generate(
+                self,
+                tokens,
+                max_new_tokens,
+                attention_mask=attention_mask,
+                do_sample=do_sample,
+                seed=seed,
+                use_cache=use_cache,
+            )
 
     def _feed(self, value: Tensor) -> Tap:
         return lambda acts: value.to(self.device, self.dtype)
