@@ -2,7 +2,9 @@
 
 from saebench.data.packaged import DataSet
 from saebench.data.packing import MASK_RULE
-from saebench.data.packing import DataSpec, PackedRows, load_rows
+from saebench.data.rows import DataSpec, PackedRows, load_rows
+from saebench.data.packing import MASK_RULE
+from saebench.data.rows import DataSpec, PackedRows, load_rows
 from saebench.data.sources import DATA, source
 from saebench.data.texts import Census, Document, TextSource
 

@@ -18,6 +18,8 @@ from saebench.errors import DataError
 from saebench.fingerprint import array_digest, digest
 from saebench.progress import Progress
 
+__all__ = ["MASK_RULE", "DataSpec", "PackedRows", "load_rows"]
+
 TOKENIZER_BATCH = 128
 
 
