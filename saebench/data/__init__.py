@@ -1,10 +1,7 @@
 """Texts: corpora with licence, revision and fingerprint, laid into rows of tokens that a language model reads."""
 
 from saebench.data.packaged import DataSet
-from saebench.data.packing import MASK_RULE
-from saebench.data.rows import DataSpec, PackedRows, load_rows
-from saebench.data.packing import MASK_RULE
-from saebench.data.rows import DataSpec, PackedRows, load_rows
+from saebench.data.packing import MASK_RULE, DataSpec, PackedRows, load_rows
 from saebench.data.sources import DATA, source
 from saebench.data.texts import Census, Document, TextSource
 
