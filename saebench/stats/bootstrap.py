@@ -176,7 +176,8 @@ def bca_interval(
     lost = 1 - len(known) / len(resampled)
     if lost > BAD_RESAMPLES:
         return None, None, f"the denominator vanishes or changes sign in {lost:.0%} of the resamples"
-    below = (np.searchsorted(known, value, "left") + np.searchsorted(known, value, "right")) / 2
+    slack = ROUNDING * float(np.abs(known[[0, -1]]).max())
+    below = (np.searchsorted(known, value - slack, "left") + np.searchsorted(known, value + slack, "right")) / 2
     edge = 1 / (len(known) + 1)
     bias = stats.norm.ppf(np.clip(below / len(known), edge, 1 - edge))
     scaled = influences / np.abs(influences).max()
