@@ -38,6 +38,11 @@ class Entries:
     latents: Tensor | None = None
     keep: Tensor | None = None
 
+    @classmethod
+    def of(cls, matrix: Tensor, latents: Tensor | None = None, keep: Tensor | None = None) -> Entries:
+        """Entries of the pairs that `matrix` `[n, width]` holds."""
+        return cls(matrix.shape[0], matrix.shape[1], latents, keep)
+
     def per_latent(self, vector: Tensor) -> Tensor:
         """A vector `[width]` spread over the entries (it broadcasts against them)."""
         return vector if self.latents is None else vector[self.latents]
@@ -64,7 +69,7 @@ class Entries:
             bias: `[width]` or None.
             ready: the same for all pairs `[n, width]`, computed before without gradient.
         """
-        result: Tensor = _Linear.apply(x, centre, rows, bias, self.pick(ready), self)
+        result: Tensor = _Linear.apply(x, centre, rows, bias, self.pick(ready), self)  # type: ignore[no-untyped-call]
         return result
 
     def bag(self, values: Tensor, rows: Tensor) -> Tensor:
@@ -76,17 +81,17 @@ class Entries:
         total = functional.embedding_bag(self.latents, rows.detach(), mode="sum", per_sample_weights=values)
         if not (torch.is_grad_enabled() and rows.requires_grad):
             return total
-        result: Tensor = _RowGradient.apply(total, rows, values.detach(), self)
+        result: Tensor = _RowGradient.apply(total, rows, values.detach(), self)  # type: ignore[no-untyped-call]
         return result
 
     def transposed(self, values: Tensor, x: Tensor) -> Tensor:
         """`sum over tokens of value * x` for each latent, `[width, d]`."""
         if self.latents is None:
             return values.T @ x
+        if values.numel() == 0:
+            return x.new_zeros(self.width, x.shape[1])
         order, starts, tokens = self._by_latent
-        return functional.embedding_bag(
-            tokens, x, starts, mode="sum", per_sample_weights=values.reshape(-1)[order]
-        )
+        return functional.embedding_bag(tokens, x, starts, mode="sum", per_sample_weights=values.reshape(-1)[order])
 
     def latent_sums(self, values: Tensor) -> Tensor:
         """Sum of `values` over the tokens of each latent, `[width]`."""
@@ -118,7 +123,7 @@ class _Linear(torch.autograd.Function):
         return known.clone() if entries.latents is None else known
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, centre, rows = ctx.saved_tensors
         entries: Entries = ctx.entries
         for_x, for_centre, for_rows, for_bias = ctx.needs_input_grad[:4]
@@ -140,7 +145,7 @@ class _RowGradient(torch.autograd.Function):
         return total.view_as(total)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         (values,) = ctx.saved_tensors
         grad = grad.contiguous()
         return grad, ctx.entries.transposed(values, grad), None, None

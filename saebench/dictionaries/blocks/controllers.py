@@ -12,7 +12,7 @@ from __future__ import annotations
 import abc
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -50,6 +50,9 @@ class Control(abc.ABC):
 
 class Controller(Block):
     """Base of the frozen records that stand in a composition."""
+
+    sets_threshold: ClassVar[bool] = False
+    """It gives a batch rule the threshold that single tokens are encoded with."""
 
     def start(self, model: SparseAutoencoder, total_steps: int) -> Control:
         """The object that acts in a run of `total_steps` steps on `model`."""
@@ -240,6 +243,8 @@ class ThresholdAverage(Controller):
 
     memory: float = 0.05
     longest: int = 1000
+
+    sets_threshold: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not 0 < self.memory <= 1:

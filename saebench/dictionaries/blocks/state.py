@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -63,8 +63,8 @@ class Pass:
         hidden: the encoder's linear part at all entries `[B, F]`, without gradient.
         entries: the (token, latent) pairs that carry gradients.
         pre: pre-activations at the entries.
+        at: pre-activations at any other entries, with gradients.
         values: codes at the entries.
-        codes: the same as `Codes`.
         x_hat: reconstruction `[B, d]` of the preprocessed input.
         prefixes: widths of the nested prefixes of this step, ascending, the last is F; () without nesting.
     """
@@ -73,8 +73,8 @@ class Pass:
     hidden: Tensor
     entries: Entries
     pre: Preactivations
+    at: Callable[[Entries], Preactivations]
     values: Tensor
-    codes: Codes
     x_hat: Tensor
     weights: Weights
     state: TrainingState
