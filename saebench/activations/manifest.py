@@ -1,0 +1,110 @@
+"""What an entry of the store says about itself: its identity, its layout and the checksums of what is finished."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from saebench.activations.shards import STORED
+from saebench.fingerprint import digest
+from saebench.results.atomic import write_bytes
+
+FILE = "manifest.json"
+
+
+class EntryKey(BaseModel):
+    """Everything that decides the stored values. The batch size is not part of it: it moves the last bits only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    lm_weights_hash: str
+    tokenizer_hash: str
+    site: str
+    data_fingerprint: str
+    packing: Mapping[str, Any]
+    mask_rule: str
+    compute_dtype: str
+    store_dtype: Literal["float32", "bfloat16"]
+
+    def digest(self) -> str:
+        """32 hex digits: the name of the entry's folder."""
+        return digest(self.model_dump())
+
+
+class Manifest(BaseModel):
+    """The file `manifest.json` of an entry. It is replaced after each shard: what it lists is finished."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal[1] = 1
+    key: EntryKey
+    lm: str
+    """Name of the language model, for readers."""
+    data: str
+    """Name of the corpus, for readers."""
+    rows: int
+    context: int
+    width: int
+    batch_rows: int
+    """Rows in one forward pass. A shard is made again with the batches that it was made with: the same bits."""
+    rows_per_shard: int
+    """A multiple of `batch_rows`."""
+    checksums: dict[int, str] = {}
+    """SHA-256 of each finished shard, by its number."""
+    rows_checksum: dict[str, str] = {}
+    """SHA-256 of each file about the rows, by its name."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the stored values."""
+        dtype: torch.dtype = getattr(torch, self.key.store_dtype)
+        return dtype
+
+    @property
+    def shards(self) -> int:
+        """Number of shards of the whole entry."""
+        return -(-self.rows // self.rows_per_shard)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every shard is finished."""
+        return len(self.checksums) == self.shards
+
+    @property
+    def bytes(self) -> int:
+        """Size of all shards when complete."""
+        return sum(self.shard_bytes(shard) for shard in range(self.shards))
+
+    def shard_rows(self, shard: int) -> range:
+        """The rows of a shard."""
+        first = shard * self.rows_per_shard
+        return range(first, min(first + self.rows_per_shard, self.rows))
+
+    def shard_bytes(self, shard: int) -> int:
+        """Size of a finished shard."""
+        return len(self.shard_rows(shard)) * self.context * self.width * STORED[self.dtype].itemsize
+
+    def save(self, folder: Path) -> None:
+        """Replace the manifest of an entry in one step.
+
+        Raises:
+            StorageError: the disk is full or the folder cannot be written.
+        """
+        write_bytes(folder / FILE, self.model_dump_json(indent=1).encode())
+
+
+def load_manifest(folder: Path) -> Manifest | None:
+    """The manifest of an entry, or None when there is none or it is not sound."""
+    try:
+        return Manifest.model_validate_json((folder / FILE).read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValidationError):
+        return None
+
+
+def shard_file(folder: Path, shard: int) -> Path:
+    """Where a shard of an entry lies."""
+    return folder / f"{shard:05d}.bin"

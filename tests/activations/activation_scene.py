@@ -1,0 +1,78 @@
+"""A tiny model, rows of random tokens and a model that counts its passes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from saebench.activations import store as store_module
+from saebench.activations.store import ActivationStore
+from saebench.data.packing import PackedRows
+from saebench.fingerprint import array_digest
+from saebench.lm.fakes import tiny_model
+from saebench.lm.model import LanguageModel
+
+SITE = "blocks.1.hook_resid_post"
+ENTRY = "blocks.1.hook_resid_pre"
+MLP = "blocks.1.hook_mlp_out"
+
+
+def random_rows(n_rows: int = 22, context: int = 8, seed: int = 0) -> PackedRows:
+    """Rows whose first position is masked, and the end of the last row too; three rows a document."""
+    generator = np.random.default_rng(seed)
+    tokens = generator.integers(4, 64, (n_rows, context), dtype=np.int32)
+    tokens[:, 0] = 1
+    mask = np.ones((n_rows, context), dtype=bool)
+    mask[:, 0] = False
+    mask[-1, 3:] = False
+    documents = np.broadcast_to(np.arange(n_rows, dtype=np.int32)[:, None] // 3, (n_rows, context)).copy()
+    documents[~mask] = -1
+    names = tuple(f"d{index}" for index in range(-(-n_rows // 3)))
+    return PackedRows(
+        name="random",
+        licence="none",
+        fingerprint=array_digest({"tokens": tokens, "mask": mask}),
+        tokens=tokens,
+        mask=mask,
+        documents=documents,
+        document_ids=names,
+        document_hashes=names,
+        packing={"context": context, "begin_id": 1},
+    )
+
+
+class Counting:
+    """A language model that writes one line to a file for each batch that it reads."""
+
+    def __init__(self, lm: LanguageModel, log: Path) -> None:
+        self._lm = lm
+        self._log = log
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._lm, name)
+
+    def capture(self, tokens: Tensor, sites: list[str]) -> dict[str, Tensor]:
+        with self._log.open("a") as stream:
+            stream.write(f"{','.join(sites)} {tokens[:, 1].tolist()}\n")
+        return self._lm.capture(tokens, sites)
+
+    def passes(self) -> list[str]:
+        """One line a batch so far."""
+        return self._log.read_text().splitlines() if self._log.exists() else []
+
+
+def small_shards() -> None:
+    """Shards of 32 tokens: with 4 rows of 8 tokens in a batch, one batch a shard."""
+    store_module.SHARD_TOKENS = 32
+
+
+def counting_model(folder: Path) -> Counting:
+    """The tiny model, counting into a file of `folder`."""
+    return Counting(tiny_model(), folder / "passes.txt")
+
+
+def fresh_store(folder: Path, max_bytes: int = 10**9) -> ActivationStore:
+    """A store of its own."""
+    return ActivationStore(folder / "store", max_bytes)
