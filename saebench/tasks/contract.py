@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 
 from saebench.fingerprint import digest
+from saebench.results.items import ItemTable as ItemTable
 
 if TYPE_CHECKING:
     from saebench.activations.store import ActivationSet
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 Direction = Literal["up", "down", "none"]
 Role = Literal["oracle", "identity", "mean", "random", "permuted"]
-FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -90,27 +90,6 @@ class Card:
     def fingerprint(self) -> str:
         """32 hex digits over the declared metric definitions; prose other than definitions is left out."""
         return digest([asdict(metric) for metric in sorted(self.metrics, key=lambda metric: metric.name)])
-
-
-@dataclass(frozen=True)
-class ItemTable:
-    """Per-item scores: one row an item, with the id of the item and of the cluster it belongs to."""
-
-    items: tuple[str, ...]
-    clusters: tuple[str, ...]
-    columns: Mapping[str, FloatArray]
-
-    def __post_init__(self) -> None:
-        sizes = {len(self.items), len(self.clusters), *(len(column) for column in self.columns.values())}
-        if len(sizes) > 1:
-            raise ValueError(f"columns of an item table differ in length: {sorted(sizes)}")
-
-    def combine(self, weights: Mapping[str, float]) -> FloatArray:
-        """Weighted sum of columns for each item; the column "1" is one everywhere."""
-        total = np.zeros(len(self.items))
-        for name, weight in weights.items():
-            total += weight * (np.ones(len(self.items)) if name == "1" else self.columns[name])
-        return total
 
 
 @dataclass(frozen=True)
