@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saebench.dictionaries.autoencoder import SparseAutoencoder, TrainingPass, TrainingState
+from saebench.dictionaries.autoencoder import SparseAutoencoder
+from saebench.dictionaries.blocks.state import TrainingPass, TrainingState
 from saebench.dictionaries.checkpoints import save
 from saebench.dictionaries.contract import Provenance
 from saebench.training.settings import DTYPES, Member, TrainSettings
 from saebench.training.state import LOG_FILE, STATE_FILE, replacing, save_state, storage_error
+from saebench.training.update import Updater
 
 
 class LossNotFinite(Exception):
@@ -53,10 +56,10 @@ class MemberRun:
         self.whole = True
         self.shown: dict[str, float] = {}
 
-    def begin(self, first: Tensor) -> None:
-        """Scale and weights from the first activations `[n, d]` of the stream."""
-        self.model.set_scale(first)
-        self.model.initialise(self.generator, first * self.model.scale)
+    def begin(self, first: Sequence[Tensor]) -> None:
+        """The scale from the first batches of the stream, data-dependent weights from the very first."""
+        self.model.set_scale(torch.cat(list(first)))
+        self.model.initialise(self.generator, first[0].float() * self.model.scale)
         self._arm()
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -72,8 +75,6 @@ class MemberRun:
         self._cut_log()
 
     def _arm(self) -> None:
-        from saebench.training.update import Updater
-
         self.model.to(self.settings.device, DTYPES[self.settings.dtype])
         self.silent = self.silent.to(self.settings.device)
         composition = self.member.composition
@@ -114,7 +115,7 @@ class MemberRun:
             total_steps=self.settings.steps,
             tokens_since_fired=self.silent,
             dead_after=self.dead_after,
-            coefficients={},
+            coefficients=self.member.composition.coefficients(),
             generator=self.generator,
         )
         for control in self.controls:

@@ -147,7 +147,7 @@ def _open(
         require_equal(state["record"], record, folder / STATE_FILE)
         run.restore(state)
     else:
-        run.begin(torch.cat(stream.head(min(settings.first_batches, settings.steps))).float())
+        run.begin(stream.head(min(settings.first_batches, settings.steps)))
     return run
 
 

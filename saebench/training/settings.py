@@ -48,8 +48,7 @@ class TrainSettings:
     dead_after: int | None = None
     """Tokens without firing after which a latent counts as dead. None: a tenth of the run, at most 10 million."""
     first_batches: int = 8
-    """Batches at the start of the stream from which the input scale and data-dependent weights are made. They are
-    trained on as well."""
+    """Batches at the start of the stream from which the input scale is estimated. They are trained on as well."""
     log_every: int = 50
     """Steps between two lines of train.jsonl."""
     checkpoint_every: int = 500

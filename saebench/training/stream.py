@@ -40,7 +40,8 @@ class Stream:
         """
         if self.step:
             raise ValueError("the stream has moved on: its first batches are gone")
-        self._held.extend(checked(batch) for batch in islice(self._batches, count - len(self._held)))
+        missing = max(0, count - len(self._held))
+        self._held.extend(checked(batch) for batch in islice(self._batches, missing))
         if not self._held:
             raise DataError("the activations hold no batch", remedy="check the corpus and the batch size")
         return self._held[:count]

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from saebench.dictionaries.autoencoder import SparseAutoencoder
 from saebench.dictionaries.blocks.optimiser import OptimiserSpec
 
-
 class Updater:
     """The optimiser of one dictionary, with its constraint around it.
 
@@ -28,14 +27,13 @@ class Updater:
 
     def step(self, lr: float) -> None:
         """Apply and then drop the gradients that `backward` has left."""
-        constraint = self.model.composition.constraint
         with torch.no_grad():
-            constraint.before_step(self.model)
+            self.model.before_step()
             self.adam.grad_scale = self._shortening()
             for group in self.adam.param_groups:
                 group["lr"] = lr
             self.adam.step()
-            constraint.after_step(self.model)
+            self.model.after_step()
         self.adam.zero_grad(set_to_none=True)
 
     def _shortening(self) -> Tensor | None:
@@ -49,8 +47,7 @@ class Updater:
         """Permute latents: parameters and both moments alike."""
         with torch.no_grad():
             for name, value in self.parameters.items():
-                axis = self.model.latent_axis(name)
-                if axis is None:
+                if (axis := self.model.latent_axis(name)) is None:
                     continue
                 moments = [item for item in self.adam.state[value].values() if item.shape == value.shape]
                 for tensor in (value, *moments):
