@@ -1,0 +1,1 @@
+"""Results: their schema, identity and files, and what is read from them."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from saebench.stats.clusters import ClusterWeights, FloatArray, IntArray
 
@@ -158,7 +158,7 @@ def is_constant(influences: FloatArray, scale: float) -> bool:
 
 def small_sample_width(degrees: float, inflation: float) -> float:
     """Half width of the interval in bootstrap standard errors: t quantile times the bootstrap's missing spread."""
-    return float(stats.t.ppf(0.5 + LEVEL / 2, degrees) * inflation)
+    return float(special.stdtrit(degrees, 0.5 + LEVEL / 2) * inflation)
 
 
 def bca_interval(
@@ -179,13 +179,13 @@ def bca_interval(
     slack = ROUNDING * float(np.abs(known[[0, -1]]).max())
     below = (np.searchsorted(known, value - slack, "left") + np.searchsorted(known, value + slack, "right")) / 2
     edge = 1 / (len(known) + 1)
-    bias = stats.norm.ppf(np.clip(below / len(known), edge, 1 - edge))
+    bias = special.ndtri(np.clip(below / len(known), edge, 1 - edge))
     scaled = influences / np.abs(influences).max()
     acceleration = np.sum(scaled**3) / (6 * np.sum(scaled**2) ** 1.5)
     ends = []
     for z in (bias - width, bias + width):
         stretch = 1 - acceleration * z
-        probability = stats.norm.cdf(bias + z / stretch) if stretch > 0 else float(z > 0)
+        probability = special.ndtr(bias + z / stretch) if stretch > 0 else float(z > 0)
         position = np.clip(probability * (len(known) + 1) - 1, 0, len(known) - 1)
         ends.append(float(np.interp(position, np.arange(len(known)), known)))
     return min(ends[0], value), max(ends[1], value), None

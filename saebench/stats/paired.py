@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from saebench.stats.bootstrap import (
     MIN_CLUSTERS,
@@ -167,4 +167,4 @@ def welch_test(a: RatioBootstrap, column_a: int, b: RatioBootstrap, column_b: in
     squares = np.array([np.sum(side.influences[:, column] ** 2) for side, column in sides]) * units / (units - 1)
     error = math.sqrt(float(squares.sum()))
     degrees = float(squares.sum() ** 2 / np.sum(squares**2 / (units - 1)))
-    return Welch(error, degrees, float(2 * stats.t.sf(abs(difference) / error, degrees)))
+    return Welch(error, degrees, float(2 * special.stdtr(degrees, -abs(difference) / error)))

@@ -1,0 +1,1 @@
+"""Trackers: observers of results. A tracker can be lost and filled again."""

@@ -1,0 +1,93 @@
+"""Which results may be compared: one task, scored on the same thing, several eval_seeds of a subject pooled."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from saebench.fingerprint import digest
+from saebench.results.items import ItemTable
+from saebench.results.schema import ResultRecord
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What compared results have in common."""
+
+    suite: str
+    task: str
+    site: str | None
+    lm: str | None
+    """Name of the language model."""
+    key: str
+    """Digest of all that must be equal: task, metrics, parameters, site, model, packing, mask, dtype and data."""
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """One subject in a scope, with one result for each eval_seed."""
+
+    name: str
+    """The subject's name, with the start of its fingerprint where another subject has the same."""
+    records: tuple[ResultRecord, ...]
+
+
+def scopes_of(records: Iterable[ResultRecord]) -> dict[Scope, list[Entrant]]:
+    """Results by what may be compared, both sorted.
+
+    Results of different eval_seeds are pooled, on their different data, unless one eval_seed has several data: then
+    each data set is a scope of its own.
+    """
+    families: dict[tuple[str, str], list[ResultRecord]] = defaultdict(list)
+    for record in records:
+        rest = record.identity.model_dump(mode="json", exclude={"subject", "eval_seed", "data", "batch_size"})
+        families[record.suite, digest(rest)].append(record)
+    found: dict[Scope, list[Entrant]] = {}
+    for (suite, family), members in families.items():
+        data = {(record.eval_seed, digest(record.identity.data)) for record in members}
+        pooled = len(data) == len({seed for seed, _ in data})
+        parts: dict[str, list[ResultRecord]] = defaultdict(list)
+        for record in members:
+            parts["" if pooled else digest([record.eval_seed, record.identity.data])].append(record)
+        for part, chosen in parts.items():
+            first = chosen[0]
+            lm = first.model.name if first.model else None
+            found[Scope(suite, first.task, first.site, lm, digest([family, part]))] = _entrants(chosen)
+    return dict(sorted(found.items(), key=lambda item: _order(item[0])))
+
+
+def _order(scope: Scope) -> tuple[str, str, str, str, str]:
+    return scope.suite, scope.task, scope.lm or "", scope.site or "", scope.key
+
+
+def _entrants(records: Sequence[ResultRecord]) -> list[Entrant]:
+    by_subject: dict[tuple[str, str], dict[int, ResultRecord]] = defaultdict(dict)
+    for record in sorted(records, key=lambda record: record.id):
+        by_subject[record.subject.name, record.subject.fingerprint][record.eval_seed] = record
+    names = [name for name, _ in by_subject]
+    return [
+        Entrant(
+            name if names.count(name) == 1 else f"{name} {fingerprint[:6]}",
+            tuple(seeds[seed] for seed in sorted(seeds)),
+        )
+        for (name, fingerprint), seeds in sorted(by_subject.items())
+    ]
+
+
+def pool(tables: Mapping[int, ItemTable]) -> ItemTable:
+    """One table from those of several eval_seeds: items are told apart by seed, clusters are not.
+
+    A document that two seeds drew is one cluster, so that it is not counted as two independent ones.
+    """
+    parts = sorted(tables.items())
+    if len(parts) == 1:
+        return parts[0][1]
+    names = set.intersection(*(set(table.columns) for _, table in parts))
+    return ItemTable(
+        tuple(f"{seed}/{item}" for seed, table in parts for item in table.items),
+        tuple(cluster for _, table in parts for cluster in table.clusters),
+        {name: np.concatenate([table.columns[name] for _, table in parts]) for name in sorted(names)},
+    )
