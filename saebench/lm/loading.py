@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
-from saebench.errors import InputError, UnknownName, UsageError
+from saebench.assets.cache import NO_ROOM
+from saebench.errors import InputError, StorageError, UnknownName, UsageError
 from saebench.lm import LMS
 from saebench.lm.families import FAMILIES
 from saebench.lm.hashes import files_hash
@@ -83,7 +85,7 @@ def locate(name: str, progress: Progress) -> Source:
     if reason is None:
         return Source(name, name)
     if "/" not in name:
-        raise UnknownName(LMS.kind, name, (), LMS.names(), f"{LMS.remedy}; the hub was asked too: {reason}")
+        raise UnknownName(LMS.kind, name, (), LMS.names(), f"{LMS.remedy} (the hub was asked: {reason})")
     raise InputError(
         f"no local folder, and not a hub repository that can be read: {reason}",
         file=name,
@@ -96,10 +98,12 @@ def _why_not_on_hub(name: str) -> str | None:
     from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError
 
+    # The bases are OSError and the error of the HTTP library that this version of the hub's client uses.
+    expected: tuple[type[Exception], ...] = (ValueError, *HfHubHTTPError.__bases__)
     try:
         if not isinstance(try_to_load_from_cache(name, "config.json"), str):
             get_hf_file_metadata(hf_hub_url(name, "config.json"))
-    except (ValueError, *HfHubHTTPError.__bases__) as error:  # the bases are OSError and the HTTP library's error
+    except expected as error:
         return _first_line(error)
     return None
 
@@ -112,6 +116,7 @@ def load_parts(source: Source, dtype: torch.dtype) -> tuple[Any, Any, str]:
     Raises:
         UnknownName: the family has no table of sites.
         InputError: something cannot be read, or weights are missing.
+        StorageError: the disk is full.
     """
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
@@ -154,22 +159,31 @@ def _weight_files(where: str) -> list[Path]:
 
 @contextmanager
 def _readable(source: Source) -> Iterator[None]:
-    """Turn what transformers raises about a bad folder or repository into one `InputError`, without its bars."""
+    """Turn what transformers raises about a bad folder or repository into one `InputError`.
+
+    Reading a local folder shows no bar; a download does.
+    """
     from safetensors import SafetensorError
     from transformers.utils import logging
 
+    local = Path(source.where).is_dir()
     bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    if local:
+        logging.disable_progress_bar()
     try:
         yield
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except (OSError, EOFError, ValueError, KeyError, RuntimeError, SafetensorError, UnpicklingError) as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            raise StorageError(
+                "the disk is full", file=source.where, remedy="free some space, or set HF_HOME"
+            ) from error
         raise InputError(
             f"cannot be loaded as a causal language model: {_first_line(error)}",
             file=source.where,
             remedy="expected config.json, tokenizer files and whole weights, in safetensors if possible",
         ) from error
     finally:
-        if bars:
+        if local and bars:
             logging.enable_progress_bar()
 
 

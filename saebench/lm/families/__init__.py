@@ -41,9 +41,9 @@ FAMILIES: Registry[Family] = Registry(
     "model family",
     group="saebench.families",
     remedy=(
-        "To add it, write saebench/lm/families/NAME.py with Family(blocks, attn_out, mlp_out, mlp_down, mlp_width) "
+        "(to add it, write saebench/lm/families/NAME.py with Family(blocks, attn_out, mlp_out, mlp_down, mlp_width) "
         "and register it under this model type in saebench/lm/families/__init__.py, or through the entry point "
-        "group 'saebench.families'."
+        "group 'saebench.families')"
     ),
 )
 for _model_type in ("llama", "mistral", "qwen2", "qwen3"):
