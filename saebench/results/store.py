@@ -182,8 +182,8 @@ def _folders(parent: Path) -> list[Path]:
 
 def _to_text(record: ResultRecord, path: Path) -> str:
     try:
-        return json.dumps(record.model_dump(mode="json"), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    except ValueError as error:
+        return json.dumps(record.model_dump(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    except (ValueError, TypeError) as error:
         raise ResultsError(
             f"a value of this result has no JSON form: {error}",
             file=path,
