@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 import numpy as np
 import torch
@@ -104,7 +105,7 @@ class _FileTensors(Mapping[str, Tensor]):
                 opened = stack.enter_context(safe_open(file, framework="pt"))
                 self._readers.update(dict.fromkeys(opened.keys(), opened.get_tensor))
             else:
-                state = torch.load(file, map_location="cpu", mmap=True, weights_only=True)
+                state = torch.load(file, map_location="cpu", mmap=is_zipfile(file), weights_only=True)
                 self._readers.update(dict.fromkeys(state, state.__getitem__))
 
     def __getitem__(self, name: str) -> Tensor:

@@ -79,11 +79,12 @@ def test_the_same_weights_in_another_dtype_on_disk_are_other_weights(folder: Pat
     assert load(tmp_path / "half").weights_hash != load(folder).weights_hash
 
 
-def test_old_checkpoints_of_pytorch_load_too(folder: Path) -> None:
+@pytest.mark.parametrize("zipped", [True, False])
+def test_old_checkpoints_of_pytorch_load_too(zipped: bool, folder: Path) -> None:
     first = load(folder).weights_hash
     state = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
-    torch.save(state, folder / "pytorch_model.bin")
+    torch.save(state, folder / "pytorch_model.bin", _use_new_zipfile_serialization=zipped)
     assert load(folder).weights_hash == first
 
 
