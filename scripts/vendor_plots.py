@@ -2,8 +2,9 @@
 
 Downloads the npm archives pinned in `vendor_plots.json` beside this file, checks the SHA-256 of each, and writes
 into `leaderboard/site/vendor/` the minified UMD builds that the page inlines, and `LICENSES.txt` with the licence
-text of every package that is compiled into them (packages that share one text are listed above it). The registry is npm's own, or the one named by the environment
-variable `npm_config_registry`. To move to a newer version: edit the pins, run this, run the browser tests.
+text of every package that is compiled into them (packages that share one text are listed above it). The registry is
+npm's own, or the one named by the environment variable `NPM_CONFIG_REGISTRY`. To move to a newer version: edit the
+pins, run this, run the browser tests.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ LICENCE_FILE = re.compile(r"^package/(licen[cs]e|copying)[^/]*$", re.IGNORECASE)
 
 def download(pin: dict[str, Any]) -> bytes:
     """The npm archive of one pinned package, checked."""
-    registry = os.environ.get("npm_config_registry", "https://registry.npmjs.org").rstrip("/")
+    registry = os.environ.get("NPM_CONFIG_REGISTRY", "https://registry.npmjs.org").rstrip("/")
     url = f"{registry}/{pin['name']}/-/{pin['name']}-{pin['version']}.tgz"
     with urllib.request.urlopen(url, timeout=120) as answer:
         archive: bytes = answer.read()

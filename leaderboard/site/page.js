@@ -77,7 +77,7 @@
       status: section.querySelector("[role=status]"),
     };
     const tools = section.querySelector("form.tools");
-    tools.addEventListener("input", () => filter(board));
+    for (const kind of ["input", "change"]) tools.addEventListener(kind, () => filter(board));
     tools.addEventListener("submit", (event) => event.preventDefault());
     tools.addEventListener("reset", () => setTimeout(() => filter(board)));
     board.table.tHead.addEventListener("click", (event) => {
@@ -140,7 +140,8 @@
 
   function draw(holder, spec) {
     const config = theme();
-    config.legend.columns = Math.max(1, Math.floor(holder.clientWidth / 170));
+    const longest = Math.max(...spec.data.values.map((point) => point.series.length));
+    config.legend.columns = Math.max(1, Math.floor((holder.clientWidth - 90) / (44 + 7 * longest)));
     const actions = { export: true, source: false, compiled: false, editor: false };
     return window
       .vegaEmbed(holder, structuredClone(spec), { config, actions, renderer: "svg", tooltip: { theme: "custom" } })
@@ -149,11 +150,17 @@
       });
   }
 
+  /* One drawing at a time: a change of the colour scheme waits for the drawing under way. */
+  let drawn = Promise.resolve([]);
+
   function drawAll() {
-    for (const data of document.querySelectorAll("script.plot-data")) {
-      const holder = document.getElementById(data.dataset.for);
-      draw(holder, JSON.parse(data.textContent));
-    }
+    drawn = drawn.then((views) => {
+      for (const view of views) if (view) view.finalize();
+      const plots = Array.from(document.querySelectorAll("script.plot-data"));
+      return Promise.all(
+        plots.map((data) => draw(document.getElementById(data.dataset.for), JSON.parse(data.textContent))),
+      );
+    });
   }
 
   /* ----------------------------------------------------------------------------------------------------------- */

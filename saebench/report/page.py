@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,23 +16,24 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from saebench.errors import StorageError
 from saebench.fingerprint import canonical_json, digest
 from saebench.packaged_files import packaged
 from saebench.report.numbers import DASH, decimals, fixed, interval, label
 from saebench.report.plot import sparsity_plot
 from saebench.report.view import Section, Standing, sections, sheet_facts, sheet_metrics, unique
+from saebench.results.atomic import write_bytes
 from saebench.results.schema import ResultRecord
 from saebench.tasks.contract import Card
 
+TITLE = "Sparse autoencoder leaderboard"
 PLOT_LIBRARY = ("vega.min.js", "vega-lite.min.js", "vega-embed.min.js")
 MARK_SCRIPT = 'document.documentElement.className = "js"'
 
 
-def build_leaderboard(
+def write_page(
     records: Sequence[ResultRecord],
     out: Path,
-    title: str = "Sparse autoencoder leaderboard",
+    title: str = TITLE,
     *,
     cards: Mapping[str, Card] | None = None,
     standings: Mapping[str, Standing] | None = None,
@@ -55,21 +54,9 @@ def build_leaderboard(
     Raises:
         StorageError: the folder cannot be written.
     """
-    page = render(records, title, cards=cards, standings=standings)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=out, prefix=".index.", suffix=".html")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as stream:
-                stream.write(page)
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(out / "index.html")
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise StorageError(f"the page cannot be written: {error.strerror}", file=out, remedy="free space or name another folder") from error
-    return out / "index.html"
+    page = out / "index.html"
+    write_bytes(page, render(records, title, cards=cards, standings=standings).encode())
+    return page
 
 
 def render(
@@ -79,7 +66,7 @@ def render(
     cards: Mapping[str, Card] | None = None,
     standings: Mapping[str, Standing] | None = None,
 ) -> str:
-    """The text of the page; arguments as in `build_leaderboard`."""
+    """The text of the page; arguments as in `write_page`."""
     site = packaged("site")
     ordered = unique(records)
     shown = sections(ordered, cards or {}, standings or {})

@@ -145,7 +145,16 @@ def sections(
 
 def _comparable(record: ResultRecord) -> tuple[str, ...]:
     same = record.identity
-    conditions = [same.metrics, same.params, same.data, same.packing, same.mask_rule, same.tokenizer, same.lm, same.dtype]
+    conditions = [
+        same.metrics,
+        same.params,
+        same.data,
+        same.packing,
+        same.mask_rule,
+        same.tokenizer,
+        same.lm,
+        same.dtype,
+    ]
     model = record.model.name if record.model else ""
     return (record.suite, record.task, model, record.site or "", digest(conditions))
 
@@ -179,8 +188,12 @@ def _declared(records: Sequence[ResultRecord], card: Card | None) -> dict[str, M
     """Metrics by name: those of the card that occur, in its order, then those that only the results know."""
     present = {name: None for record in records for name in record.metrics}
     known = {metric.name: metric for metric in card.metrics if metric.name in present} if card else {}
-    bare = {name: Metric(name, "", "", {}, {}) for name in present if name not in known}
+    bare = {name: _undeclared(name) for name in present if name not in known}
     return {**known, **bare}
+
+
+def _undeclared(name: str) -> Metric:
+    return Metric(name, definition="", numerator={}, denominator={}, table="")
 
 
 def _shown(declared: Mapping[str, Metric], card: Card | None) -> list[Metric]:
@@ -300,5 +313,5 @@ def sheet_metrics(record: ResultRecord, section: Section) -> list[tuple[str, lis
             groups[metric.group].append((metric, record.metrics[name]))
     for name, value in record.metrics.items():
         if name not in known:
-            groups["main"].append((Metric(name, "", "", {}, {}), value))
+            groups["main"].append((_undeclared(name), value))
     return [(group, found) for group, found in groups.items() if found]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
+from saebench.fingerprint import digest
+from saebench.results.identity import result_id
 from saebench.results.schema import (
     DataRecord,
     Identity,
@@ -17,39 +18,23 @@ from saebench.results.schema import (
     ResultRecord,
     SubjectRecord,
 )
-from saebench.tasks.contract import Card, Metric
+from saebench.tasks.reconstruction.card import CARD
 
 TASK = "reconstruction@1"
 SITE = "blocks.9.hook_resid_post"
 
 
-def declared(name: str, definition: str, direction: str = "none", **more: Any) -> Metric:
-    return Metric(name, definition, "documents", {}, {}, direction=direction, **more)  # type: ignore[arg-type]
-
-
-CARD = Card(
-    id="reconstruction",
-    version=1,
-    question="How much of what the model does survives when activations are replaced by their reconstruction?",
-    source="Gao et al. 2024, section 4.1; Karvonen et al. 2025, section 3",
-    metrics=(
-        declared("l0", "Latents with a code other than zero, mean over tokens.", unit="latents"),
-        declared("loss_recovered", "(CE zero - CE spliced) / (CE zero - CE clean).", "up", high=1.0),
-        declared("fvu", "Squared error over variance about the mean.", "down", low=0.0, null=1.0),
-        declared("explained_variance", "1 - FVU.", "up", high=1.0, null=0.0),
-        declared("ce_spliced", "Cross-entropy with the reconstruction spliced in.", "down", low=0.0, unit="nats"),
-        declared("kl", "KL divergence of spliced from clean next-token distributions.", "down", low=0.0, unit="nats"),
-        declared("cosine", "Cosine of activation and reconstruction, mean over tokens.", "up", low=-1.0, high=1.0),
-        declared("dead_fraction", "Latents that never fired on the evaluated tokens.", "down", low=0.0, high=1.0),
-        declared("ce_clean", "Cross-entropy of the unchanged model.", unit="nats"),
-        declared("legacy_mse", "Squared error summed over dimensions.", "down", group="legacy"),
-    ),
-    headline=("loss_recovered", "fvu", "explained_variance", "ce_spliced", "kl", "cosine", "dead_fraction"),
-    paired_by={"documents": "document"},
-)
-
 CLEAN, ZERO = 3.21, 11.42
-CI = {"l0": 0.02, "loss_recovered": 0.006, "fvu": 0.012, "explained_variance": 0.012, "ce_spliced": 0.06, "kl": 0.02, "cosine": 0.004}
+HALF_WIDTH = {
+    "l0": 0.02,
+    "loss_recovered": 0.006,
+    "fvu": 0.012,
+    "explained_variance": 0.012,
+    "ce_spliced": 0.06,
+    "kl": 0.02,
+    "cosine": 0.004,
+}
+RELATIVE = ("l0", "ce_spliced")
 
 PANEL: tuple[tuple[str, str, str | None, int | None, float, float | None, float, float], ...] = (
     # name, architecture, role, train seed, L0, loss recovered, FVU, dead fraction
@@ -74,7 +59,7 @@ PANEL: tuple[tuple[str, str, str | None, int | None, float, float | None, float,
 def value(name: str, number: float | None, documents: int = 64) -> MetricValue:
     if number is None:
         return MetricValue(value=None, n=0, undefined="clean loss is not below zero-ablation loss")
-    half = CI.get(name, 0.0) * (abs(number) if name in ("l0", "ce_spliced") else 1.0) * (1.0 if number not in (0.0, 1.0) else 0.0)
+    half = 0.0 if number in (0.0, 1.0) else HALF_WIDTH.get(name, 0.0) * (abs(number) if name in RELATIVE else 1.0)
     return MetricValue(value=number, low=number - half, high=number + half, n=documents)
 
 
@@ -109,7 +94,22 @@ def record(
     eval_seed: int = 0,
     suite: str = "quick",
 ) -> ResultRecord:
-    key = f"{name}/{eval_seed}/{suite}".encode().hex()[:32].ljust(32, "0")
+    fingerprint = digest(name)
+    identity = Identity(
+        subject=fingerprint,
+        task=TASK,
+        metrics=CARD.fingerprint(),
+        params={"documents": 64},
+        data={"eval": "c" * 32},
+        site=SITE,
+        packing={"context": 128},
+        mask_rule="positions before the second real token are masked",
+        tokenizer="b" * 32,
+        lm="a" * 32,
+        eval_seed=eval_seed,
+        dtype="float32",
+    )
+    key = result_id(identity)
     fitted = "baseline:" if architecture == "pca" else "control:" if role else "dictionaries/"
     return ResultRecord(
         id=key,
@@ -120,12 +120,14 @@ def record(
             name=name,
             kind="dictionary",
             role=role,  # type: ignore[arg-type]
-            fingerprint=key[::-1],
+            fingerprint=fingerprint,
             architecture=architecture,
             d_in=576,
             d_dict=576 if architecture in ("identity", "pca") else 1 if architecture == "mean" else 2048,
             traits={"scale_sensitive": architecture == "relu"},
-            provenance={"train_seed": seed, "tokens": 204_800, "lm": "SmolLM2-135M-Instruct"} if seed is not None else {},
+            provenance={"train_seed": seed, "tokens": 204_800, "lm": "SmolLM2-135M-Instruct"}
+            if seed is not None
+            else {},
         ),
         site=SITE,
         model=ModelRecord(
@@ -147,20 +149,7 @@ def record(
                 mask_rule="positions before the second real token are masked",
             )
         ],
-        identity=Identity(
-            subject=key[::-1],
-            task=TASK,
-            metrics=CARD.fingerprint(),
-            params={"documents": 64},
-            data={"eval": "c" * 32},
-            site=SITE,
-            packing={"context": 128},
-            mask_rule="positions before the second real token are masked",
-            tokenizer="b" * 32,
-            lm="a" * 32,
-            eval_seed=eval_seed,
-            dtype="float32",
-        ),
+        identity=identity,
         eval_seed=eval_seed,
         metrics=dict(found),
         details={"density_histogram": [3, 14, 159, 26, 5]},
