@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from saebench.activations import statistics
 from saebench.activations.batches import ActivationBatches
 from saebench.activations.leases import Lease
 from saebench.activations.shards import as_stored, as_tensor, tensor_dtype
-from saebench.activations.statistics import Statistics
 from saebench.data.packing import PackedRows
 from saebench.fingerprint import array_digest
 
@@ -53,7 +53,8 @@ class ActivationSet:
         self._pieces = tuple(pieces)
         self._starts = np.cumsum([0, *(len(piece) for piece in pieces)])
         self._lease = lease
-        self._statistics = Statistics(self, folder)
+        self._folder = folder
+        self._mean: Tensor | None = None
 
     @classmethod
     def from_tensor(
@@ -167,7 +168,9 @@ class ActivationSet:
         Raises:
             DataError: no token is unmasked.
         """
-        return self._statistics.mean()
+        if self._mean is None:
+            self._mean = statistics.mean(self, self._folder)
+        return self._mean.clone()
 
     def covariance(self) -> Tensor:
         """Covariance about the mean over unmasked tokens, divided by their number, float64 `[width, width]`.
@@ -177,4 +180,4 @@ class ActivationSet:
         Raises:
             DataError: no token is unmasked.
         """
-        return self._statistics.covariance()
+        return statistics.covariance(self, self._folder)

@@ -25,70 +25,66 @@ TOKENS_AT_ONCE = 4096
 """Tokens of which a float64 copy exists at a time."""
 
 
-class Statistics:
-    """Mean and covariance of one set.
+def mean(data: ActivationSet, folder: Path | None) -> Tensor:
+    """Mean `[width]`, read from `folder` where it was kept."""
 
-    Args:
-        data: the set.
-        folder: where they are kept, each in an npz file (whose members carry a CRC-32), or None.
-    """
-
-    def __init__(self, data: ActivationSet, folder: Path | None) -> None:
-        self._data = data
-        self._folder = folder
-        self._mean: Tensor | None = None
-
-    def mean(self) -> Tensor:
-        """Mean `[width]`."""
-        if self._mean is None:
-            self._mean = self._kept("mean", (self._data.width,), self._compute_mean)
-        return self._mean.clone()
-
-    def covariance(self) -> Tensor:
-        """Mean of `(x - mean)(x - mean)^T` `[width, width]`."""
-        return self._kept("covariance", (self._data.width, self._data.width), self._compute_covariance)
-
-    def _compute_mean(self) -> Tensor:
-        total = torch.zeros(self._data.width, dtype=torch.float64)
-        for x in self._unmasked():
+    def compute() -> Tensor:
+        total = torch.zeros(data.width, dtype=torch.float64)
+        for x in unmasked(data):
             total += x.sum(0)
-        return total / self._data.n_tokens
+        return total / data.n_tokens
 
-    def _compute_covariance(self) -> Tensor:
-        mean = self.mean()
-        total = torch.zeros(self._data.width, self._data.width, dtype=torch.float64)
-        for x in self._unmasked():
-            x -= mean
+    return kept(folder, "mean", (data.width,), compute)
+
+
+def covariance(data: ActivationSet, folder: Path | None) -> Tensor:
+    """Mean of `(x - mean)(x - mean)^T` `[width, width]`, read from `folder` where it was kept."""
+
+    def compute() -> Tensor:
+        center = mean(data, folder)
+        total = torch.zeros(data.width, data.width, dtype=torch.float64)
+        for x in unmasked(data):
+            x -= center
             total.addmm_(x.T, x)
-        return total / self._data.n_tokens
+        return total / data.n_tokens
 
-    def _unmasked(self) -> Iterator[Tensor]:
-        if self._data.n_tokens == 0:
-            raise DataError("no unmasked token", field=self._data.rows.name, remedy="use more text")
-        rows = max(1, TOKENS_AT_ONCE // self._data.context)
-        for start in range(0, self._data.n_rows, rows):
-            stop = min(start + rows, self._data.n_rows)
-            mask = torch.from_numpy(np.array(self._data.mask[start:stop]))
-            yield self._data.block(start, stop)[mask].double()
+    return kept(folder, "covariance", (data.width, data.width), compute)
 
-    def _kept(self, name: str, shape: tuple[int, ...], compute: Callable[[], Tensor]) -> Tensor:
-        if self._folder is None:
-            return compute()
-        path = self._folder / f"{name}.npz"
-        found = read(path, name, shape)
-        if found is None:
-            found = compute()
-            buffer = BytesIO()
-            np.savez(buffer, allow_pickle=False, **{name: found.numpy()})
-            write_bytes(path, buffer.getvalue())
-        return found
+
+def unmasked(data: ActivationSet) -> Iterator[Tensor]:
+    """The unmasked tokens in order, in float64 blocks `[n, width]`.
+
+    Raises:
+        DataError: there is none.
+    """
+    if data.n_tokens == 0:
+        raise DataError("no unmasked token", field=data.rows.name, remedy="use more text")
+    rows = max(1, TOKENS_AT_ONCE // data.context)
+    for start in range(0, data.n_rows, rows):
+        stop = min(start + rows, data.n_rows)
+        mask = torch.from_numpy(np.array(data.mask[start:stop]))
+        yield data.block(start, stop)[mask].double()
+
+
+def kept(folder: Path | None, name: str, shape: tuple[int, ...], compute: Callable[[], Tensor]) -> Tensor:
+    """A float64 tensor from an npz file of `folder` (members carry a CRC-32), computed where that is not sound."""
+    if folder is None:
+        return compute()
+    path = folder / f"{name}.npz"
+    found = read(path, name, shape)
+    if found is None:
+        found = compute()
+        buffer = BytesIO()
+        np.savez(buffer, allow_pickle=False, **{name: found.numpy()})
+        write_bytes(path, buffer.getvalue())
+    return found
 
 
 def read(path: Path, name: str, shape: tuple[int, ...]) -> Tensor | None:
     """A float64 tensor of `shape` from an npz file, or None when there is none or it is not whole."""
     try:
-        with np.load(path, allow_pickle=False) as kept:
-            array = kept[name]
+        with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as members:
+            array = members[name]
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None
     return torch.from_numpy(array) if array.shape == shape and array.dtype == np.float64 else None

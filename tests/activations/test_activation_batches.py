@@ -19,9 +19,7 @@ def numbered(n_rows: int, context: int, every: int) -> tuple[ActivationSet, list
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 9), st.integers(1, 7), st.integers(2, 5), st.integers(1, 50), st.integers(0, 3))
-def test_each_epoch_has_every_unmasked_token_once(
-    n_rows: int, context: int, every: int, size: int, seed: int
-) -> None:
+def test_each_epoch_has_every_unmasked_token_once(n_rows: int, context: int, every: int, size: int, seed: int) -> None:
     data, kept = numbered(n_rows, context, every)
     if not kept:
         return

@@ -18,9 +18,7 @@ def test_pieces_of_any_size_read_like_one() -> None:
     x = torch.randn(6, 4, 3)
     whole = ActivationSet.from_tensor(x)
     values = x.reshape(-1, 3).numpy()
-    cut = ActivationSet(
-        site=whole.site, rows=whole.rows, key=whole.key, pieces=[values[:8], values[8:12], values[12:]]
-    )
+    cut = ActivationSet(site=whole.site, rows=whole.rows, key=whole.key, pieces=[values[:8], values[8:12], values[12:]])
     for start in range(6):
         for stop in range(start + 1, 7):
             assert torch.equal(cut.block(start, stop), x[start:stop])
