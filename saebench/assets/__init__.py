@@ -2,7 +2,7 @@
 
 from saebench.assets.cache import CacheEntry, cache_entries, cache_folder
 from saebench.assets.catalogue import ASSETS, Asset, Member
-from saebench.assets.fetch import fetch, is_fetched
+from saebench.assets.fetching import fetch, is_fetched
 
 __all__ = [
     "ASSETS",
