@@ -1,18 +1,19 @@
-"""A tiny model, rows of random tokens and a model that counts its passes."""
+"""Rows of random tokens, a model that is a table, and one that counts its passes."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from saebench.activations import store as store_module
 from saebench.activations.store import ActivationStore
 from saebench.data.packing import PackedRows
 from saebench.fingerprint import array_digest
-from saebench.lm.fakes import tiny_model
 from saebench.lm.model import LanguageModel
+from saebench.lm.sites import Kind, Site
 
 SITE = "blocks.1.hook_resid_post"
 ENTRY = "blocks.1.hook_resid_pre"
@@ -43,10 +44,31 @@ def random_rows(n_rows: int = 22, context: int = 8, seed: int = 0) -> PackedRows
     )
 
 
+class Table:
+    """A language model without depth: an activation is looked up by token and site, and grows with the position."""
+
+    name = "table"
+    weights_hash = "table"
+    tokenizer_hash = "letters"
+    device = torch.device("cpu")
+    dtype = torch.float32
+
+    def __init__(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        self._tables = {site: torch.randn(64, 16, generator=generator) for site in (ENTRY, MLP, SITE)}
+
+    def site(self, name: str) -> Site:
+        return Site(name, 1, Kind.RESID_POST, 16)
+
+    def capture(self, tokens: Tensor, sites: list[str]) -> dict[str, Tensor]:
+        positions = torch.arange(1, tokens.shape[1] + 1)[None, :, None]
+        return {site: self._tables[site][tokens] * positions for site in sites}
+
+
 class Counting:
     """A language model that writes one line to a file for each batch that it reads."""
 
-    def __init__(self, lm: LanguageModel, log: Path) -> None:
+    def __init__(self, lm: LanguageModel | Table, log: Path) -> None:
         self._lm = lm
         self._log = log
 
@@ -69,8 +91,8 @@ def small_shards() -> None:
 
 
 def counting_model(folder: Path) -> Counting:
-    """The tiny model, counting into a file of `folder`."""
-    return Counting(tiny_model(), folder / "passes.txt")
+    """The table, counting into a file of `folder`."""
+    return Counting(Table(), folder / "passes.txt")
 
 
 def fresh_store(folder: Path, max_bytes: int = 10**9) -> ActivationStore:

@@ -1,4 +1,7 @@
-"""A process that asks the store for activations: python harvester.py FOLDER [dies after so many batches]."""
+"""A process that asks a store for activations: python harvester.py FOLDER LAST.
+
+It makes a file FOLDER/ready-PID, waits for FOLDER/go, and dies where it should read more than LAST batches.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ class Dying(Counting):
     last: int
 
     def capture(self, tokens: Tensor, sites: list[str]) -> dict[str, Tensor]:
-        sleep(0.02)
+        sleep(0.05)
         if len(self.passes()) == self.last:
             os._exit(9)
         return super().capture(tokens, sites)
@@ -28,6 +31,9 @@ def main(folder: Path, last: int) -> None:
     lm = counting_model(folder)
     lm.__class__ = Dying
     lm.last = last  # type: ignore[attr-defined]
+    (folder / f"ready-{os.getpid()}").touch()
+    while not (folder / "go").exists():
+        sleep(0.005)
     made = fresh_store(folder).sets(lm, random_rows(), [SITE, MLP], batch_rows=4)  # type: ignore[arg-type]
     sys.stdout.write(f"{made[SITE].mean().sum().item()!r}\n")
 

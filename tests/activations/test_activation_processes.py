@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from time import sleep
 
 import pytest
 import torch
@@ -25,6 +26,7 @@ def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_killed_pass_goes_on_where_it_was(tmp_path: Path) -> None:
+    (tmp_path / "go").touch()
     killed = start(tmp_path, last=2)
     killed.communicate()
     assert killed.returncode == 9
@@ -45,6 +47,9 @@ def test_a_killed_pass_goes_on_where_it_was(tmp_path: Path) -> None:
 
 def test_two_processes_that_ask_at_once_do_the_work_once(tmp_path: Path) -> None:
     both = [start(tmp_path), start(tmp_path)]
+    while len(list(tmp_path.glob("ready-*"))) < 2 and not any(process.poll() for process in both):
+        sleep(0.01)
+    (tmp_path / "go").touch()
     outputs = [process.communicate() for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     assert outputs[0][0] == outputs[1][0] != ""

@@ -9,7 +9,7 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from activation_scene import ENTRY, MLP, SITE, Counting, counting_model, fresh_store, random_rows
+from activation_scene import ENTRY, MLP, SITE, Counting, Table, counting_model, fresh_store, random_rows
 
 from saebench.activations import shards as shards_module
 from saebench.activations import store as store_module
@@ -19,6 +19,7 @@ from saebench.activations.store import ActivationStore
 from saebench.data.packing import PackedRows
 from saebench.errors import DataError, StorageError, UnknownName, UsageError
 from saebench.lm.fakes import tiny_model
+from saebench.lm.model import LanguageModel
 
 
 @pytest.fixture(autouse=True)
@@ -38,9 +39,8 @@ def make(
     return store.sets(lm, rows, sites, store_dtype=store_dtype, batch_rows=batch_rows)  # type: ignore[arg-type]
 
 
-def captured(rows: PackedRows, site: str, batch_rows: int = 4) -> torch.Tensor:
+def captured(lm: LanguageModel | Table, rows: PackedRows, site: str, batch_rows: int = 4) -> torch.Tensor:
     """What the model itself gives in the same batches."""
-    lm = tiny_model()
     tokens = torch.from_numpy(rows.tokens.astype(np.int64))
     with torch.no_grad():
         return torch.cat([lm.capture(part, [site])[site] for part in tokens.split(batch_rows)])
@@ -49,10 +49,11 @@ def captured(rows: PackedRows, site: str, batch_rows: int = 4) -> torch.Tensor:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_stored_values_are_the_models(tmp_path: Path, dtype: torch.dtype) -> None:
     rows = random_rows()
-    made = make(fresh_store(tmp_path), counting_model(tmp_path), rows, SITE, MLP, store_dtype=dtype)
+    lm = tiny_model()
+    made = make(fresh_store(tmp_path), Counting(lm, tmp_path / "log"), rows, SITE, MLP, store_dtype=dtype)
     for site, data in made.items():
         assert data.dtype == dtype
-        assert torch.equal(data.block(0, rows.n_rows), captured(rows, site).to(dtype))
+        assert torch.equal(data.block(0, rows.n_rows), captured(lm, rows, site).to(dtype))
         assert np.array_equal(data.tokens, rows.tokens)
         assert np.array_equal(data.mask, rows.mask)
         assert np.array_equal(data.documents, rows.documents)
@@ -78,13 +79,14 @@ def test_a_pass_runs_for_the_missing_site_alone(tmp_path: Path) -> None:
 
 def test_the_key_covers_what_decides_the_values(tmp_path: Path) -> None:
     store, rows = fresh_store(tmp_path), random_rows()
-    lm = counting_model(tmp_path)
+    lm, other = counting_model(tmp_path), counting_model(tmp_path)
+    other.weights_hash = "other"  # type: ignore[attr-defined]
     keys = {
         make(store, lm, rows, SITE)[SITE].key,
         make(store, lm, rows, MLP)[MLP].key,
         make(store, lm, rows, SITE, store_dtype=torch.bfloat16)[SITE].key,
         make(store, lm, random_rows(seed=1), SITE)[SITE].key,
-        make(store, Counting(tiny_model(seed=1), tmp_path / "other.txt"), rows, SITE)[SITE].key,
+        make(store, other, rows, SITE)[SITE].key,
     }
     assert len(keys) == 5
     assert make(store, lm, rows, SITE, batch_rows=8)[SITE].key in keys
@@ -113,7 +115,7 @@ def cut(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [flip, cut, Path.unlink])
 def test_a_damaged_shard_is_made_again_alone(tmp_path: Path, damage: Any) -> None:
-    lm, store, rows = counting_model(tmp_path), fresh_store(tmp_path), random_rows()
+    lm, store, rows = Counting(tiny_model(), tmp_path / "passes.txt"), fresh_store(tmp_path), random_rows()
     made = make(store, lm, rows, SITE)[SITE]
     made.mean()
     before = made.block(0, 22)
@@ -186,7 +188,7 @@ def test_a_full_disk_keeps_what_is_finished(tmp_path: Path, monkeypatch: pytest.
     assert not list(entry.path.glob(".*"))
     data = make(store, lm, rows, SITE)[SITE]
     assert len(lm.passes()) == 3 + 4
-    assert torch.equal(data.block(0, 22), captured(rows, SITE))
+    assert torch.equal(data.block(0, 22), captured(Table(), rows, SITE))
 
 
 def test_a_disk_without_room_is_refused_before_the_model_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,11 +207,11 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 def test_activations_that_are_not_finite_are_refused(tmp_path: Path) -> None:
-    lm = tiny_model()
-    lm.hf.get_input_embeddings().weight[30] = float("nan")
+    lm = Table()
+    lm.capture = lambda tokens, sites: {SITE: torch.where(tokens == 30, torch.nan, 1.0)[..., None].expand(-1, -1, 16)}  # type: ignore[method-assign]
     rows = random_rows()
     assert (rows.tokens[rows.mask] == 30).any()
-    with pytest.raises(DataError, match=f"{SITE}: the activations of tiny llama hold NaN"):
+    with pytest.raises(DataError, match=f"{SITE}: the activations of table hold NaN"):
         make(fresh_store(tmp_path), Counting(lm, tmp_path / "log"), rows, SITE)
 
 
@@ -240,7 +242,7 @@ def test_what_is_in_use_is_never_evicted(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"are in use.*SAEBENCH_STORE_BYTES"):
         make(store, lm, rows[1], SITE)
     assert store.empty() == 0
-    assert torch.equal(old.block(0, 22), captured(rows[0], SITE))
+    assert torch.equal(old.block(0, 22), captured(Table(), rows[0], SITE))
     del old
     assert make(store, lm, rows[1], SITE)[SITE].key == idle
     assert {entry.key for entry in store.entries()} == {idle, new.key}
@@ -262,7 +264,7 @@ def test_emptying_frees_everything_idle(tmp_path: Path) -> None:
     make(store, counting_model(tmp_path), random_rows(), SITE, MLP)
     listed = store.entries()
     assert {entry.site for entry in listed} == {SITE, MLP}
-    assert all(entry.complete and not entry.in_use and entry.lm == "tiny llama" for entry in listed)
+    assert all(entry.complete and not entry.in_use and entry.lm == "table" for entry in listed)
     assert store.empty() == sum(entry.bytes for entry in listed)
     assert store.entries() == []
 
