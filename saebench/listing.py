@@ -59,23 +59,22 @@ def baselines(out: Path) -> list[Row]:
 
 def lms(out: Path) -> list[Row]:
     """Packaged language models."""
-    return _assets("lm")
-
-
-def data(out: Path) -> list[Row]:
-    """Packaged corpora with their licences."""
-    return _assets("data")
-
-
-def _assets(kind: str) -> list[Row]:
     from saebench.assets.catalogue import ASSETS
 
     assets = [ASSETS.get(name) for name in ASSETS]
     return [
         {"name": one.name, "title": one.title, "package": f"{one.package} {one.version}", "licence": one.licence}
         for one in assets
-        if one.kind == kind
+        if one.kind == "lm"
     ]
+
+
+def data(out: Path) -> list[Row]:
+    """Packaged corpora with their licences."""
+    from saebench.data import DATA
+
+    sets = [DATA.get(name) for name in DATA]
+    return [{"name": one.name, "title": one.title, "revision": one.revision, "licence": one.licence} for one in sets]
 
 
 def sites(out: Path) -> list[Row]:
@@ -131,7 +130,7 @@ def describe(name: str, out: Path) -> tuple[Row, str]:
     """
     known: dict[str, str] = {}
     for kind in KINDS:
-        for row in listing(kind, out):
+        for row in listing(kind, out) if kind != "results" or out.is_dir() else ():
             known.setdefault(row["name"], kind)
     if name not in known:
         raise UnknownName("name", name, near_misses(name, known), (), "'saebench ls KIND' lists what there is.")

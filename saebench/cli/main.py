@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     try:
-        app(args=with_bare_mlflow(words))
+        app(args=with_bare_mlflow(words), prog_name="saebench")
     except SaebenchError as error:
         if debug:
             raise

@@ -29,7 +29,7 @@ def sync_command(
     """Send (again) every result of a folder; what is there already is left alone."""
     from saebench.tracking.mlflow import sync
 
-    report = sync(results, uri or os.environ.get("MLFLOW_TRACKING_URI"))
+    report = sync(results, tracking_uri(uri))
     if json:
         console.print_json({"created": report.created, "skipped": report.skipped, "superseded": report.superseded, "uri": report.uri})
     else:
@@ -40,12 +40,21 @@ def sync_command(
         )
 
 
+def tracking_uri(option: str | None) -> str | None:
+    """Where `--mlflow` or MLFLOW_TRACKING_URI points; None is the database in the results folder."""
+    if option == MLFLOW_FROM_OUT:
+        return None
+    return os.environ.get("MLFLOW_TRACKING_URI") if option is None else option
+
+
 def log_if_wanted(out: Path, option: str | None, records: Sequence[ResultRecord]) -> None:
     """Log to MLflow when `--mlflow` or MLFLOW_TRACKING_URI asks for it."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI") if option is None else option
-    if uri is None or not records:
+    wanted = option is not None or "MLFLOW_TRACKING_URI" in os.environ
+    if not wanted or not records:
         return
     from saebench.tracking.mlflow import sync
 
-    report = sync(out, None if uri == MLFLOW_FROM_OUT else uri, only=records)
-    console.err.print(f"mlflow: {report.created} sent, {report.skipped} there already: {report.uri}", markup=False, soft_wrap=True)
+    report = sync(out, tracking_uri(option), only=records)
+    console.err.print(
+        f"mlflow: {report.created} sent, {report.skipped} there already: {report.uri}", markup=False, soft_wrap=True
+    )

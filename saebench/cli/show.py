@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markdown import Markdown
+from rich.table import Table
+from rich.text import Text
 
 from saebench.listing import describe
 from saebench.cli import console
 from saebench.cli.options import Json, Out
 
 EXAMPLE = "Example: saebench show reconstruction@1"
+
+
+def entries(mapping: dict[str, Any]) -> Table:
+    """A mapping, one line an entry."""
+    shown = Table.grid(padding=(0, 2))
+    shown.add_column(no_wrap=True)
+    for key, value in mapping.items():
+        shown.add_row(Text(f"  {key}"), Text(value if isinstance(value, str) else console.compact(value)))
+    return shown
 
 
 def show(
@@ -26,8 +37,11 @@ def show(
         console.print_json({**facts, "card": prose} if prose else facts)
         return
     for key, value in facts.items():
-        console.out.print(f"[bold]{key.replace('_', ' ')}[/bold]: ", end="")
-        console.out.print(value if isinstance(value, str) else console.compact(value), markup=False)
+        console.out.print(f"[bold]{key.replace('_', ' ')}[/bold]: ", end="" if not isinstance(value, dict) else "\n")
+        if isinstance(value, dict):
+            console.out.print(entries(value))
+        else:
+            console.out.print(value if isinstance(value, str) else console.compact(value), markup=False)
     if prose:
         console.out.print()
         console.out.print(Markdown(prose))

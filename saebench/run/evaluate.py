@@ -65,10 +65,15 @@ def set_scene(suite: Suite, settings: Settings, progress: Progress) -> Scene:
 
 
 def plan_suite(
-    subjects: Sequence[SubjectLike], suite: str | Suite, settings: Settings, progress: Progress | None = None
+    subjects: Sequence[SubjectLike],
+    suite: str | Suite,
+    settings: Settings,
+    progress: Progress | None = None,
+    scene: Scene | None = None,
 ) -> tuple[Scene, Plan]:
-    """The scene and the plan of a run, with nothing computed but fingerprints."""
-    scene = set_scene(load_suite(suite) if isinstance(suite, str) else suite, settings, progress or Silent())
+    """The scene (a given one is used as it is) and the plan of a run, with nothing computed but fingerprints."""
+    if scene is None:
+        scene = set_scene(load_suite(suite) if isinstance(suite, str) else suite, settings, progress or Silent())
     plan = make_plan(
         scene,
         subjects,
@@ -81,7 +86,11 @@ def plan_suite(
 
 
 def run_suite(
-    subjects: Sequence[SubjectLike], suite: str | Suite, settings: Settings, progress: Progress | None = None
+    subjects: Sequence[SubjectLike],
+    suite: str | Suite,
+    settings: Settings,
+    progress: Progress | None = None,
+    scene: Scene | None = None,
 ) -> Outcome:
     """Score subjects with a suite. A finished unit is never computed again.
 
@@ -90,7 +99,7 @@ def run_suite(
         StorageError: the disk is full; what finished is stored.
     """
     executor = EXECUTORS.get(settings.executor)()
-    scene, plan = plan_suite(subjects, suite, settings, progress)
+    scene, plan = plan_suite(subjects, suite, settings, progress, scene)
     results = ResultStore(settings.out)
     computed: list[ResultRecord] = []
     failures: list[Failure] = []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from saebench.data.rows import PackedRows, load_rows
+from saebench.data.packing import PackedRows, load_rows
 from saebench.fingerprint import digest
 from saebench.results.schema import DataRecord, ModelRecord
 from saebench.subjects import Stage

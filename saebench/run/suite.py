@@ -8,7 +8,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from saebench.data.rows import DataSpec
+from saebench.data.packing import DataSpec
 from saebench.errors import ConfigError, UnknownName
 from saebench.packaged_files import packaged
 from saebench.registry import near_misses

@@ -115,7 +115,7 @@ METRICS = (
     _document("l2_ratio", "Mean of |x'| / |x|: below 1 is shrinkage.", {"l2_ratio": 1}, _ACTIVATION, low=0.0),
     _document(
         "reconstruction_bias",
-        "Relative reconstruction bias: sum |x'|^2 / sum x.x' (Rajamanoharan et al. 2024, Gated SAEs, section 5); "
+        "Relative reconstruction bias: sum |x'|^2 / sum x.x' (Rajamanoharan et al. 2024, Gated SAEs); "
         "1 is unbiased, below 1 is shrinkage.",
         {"ssr": 1},
         {"dot": 1},
