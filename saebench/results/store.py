@@ -13,17 +13,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Never
 
-from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from saebench.errors import ResultsError, StorageError
-from saebench.results.atomic import remove_parts, storage_errors, write_bytes
+from saebench.errors import ResultsError
+from saebench.results.atomic import remove_parts, write_bytes
 from saebench.results.identity import result_id
 from saebench.results.items import ItemTable, from_parquet, to_parquet
+from saebench.results.locking import locked
 from saebench.results.migrations import migrate
 from saebench.results.schema import ItemsRecord, ResultRecord
 
-LOCK_SECONDS = 120.0
 LONGEST_NAME = 80
 RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 DAMAGED = "delete it and run the suite again: only this result is computed anew"
@@ -55,7 +54,7 @@ class ResultStore:
         )
         text = _to_text(record.model_copy(update={"items": items}), path)
         stored = _parse(text, path)
-        with self._locked(path):
+        with locked(self.root):
             remove_parts(path.parent)
             path.unlink(missing_ok=True)
             write_bytes(items_file, data)
@@ -120,8 +119,12 @@ class ResultStore:
         """
         if record.items is None:
             return {}
-        path = self._locate(record.id) or self.path(record)
+        path = self.locate(record)
         return from_parquet(self._item_bytes(record, path), str(path.with_name(record.items.file)))
+
+    def locate(self, record: ResultRecord) -> Path:
+        """Where the JSON file of a result is, also after its folder was renamed."""
+        return self._locate(record.id) or self.path(record)
 
     def _item_bytes(self, record: ResultRecord, path: Path) -> bytes:
         assert record.items is not None
@@ -140,32 +143,6 @@ class ResultStore:
     def _task_folders(self) -> Iterator[Path]:
         for subject in _folders(self.root):
             yield from _folders(subject)
-
-    def _locked(self, path: Path) -> _Lock:
-        return _Lock(self.root, path)
-
-
-class _Lock:
-    """The writers' lock of a results folder, with failures as `StorageError`."""
-
-    def __init__(self, root: Path, path: Path) -> None:
-        self._root, self._path = root, path
-        self._lock = FileLock(root / ".lock", timeout=LOCK_SECONDS)
-
-    def __enter__(self) -> None:
-        try:
-            with storage_errors(self._path):
-                self._root.mkdir(parents=True, exist_ok=True)
-                self._lock.acquire()
-        except Timeout as error:
-            raise StorageError(
-                f"another process has held the lock for {LOCK_SECONDS:.0f} s",
-                file=self._root / ".lock",
-                remedy="end it, or write to another folder",
-            ) from error
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
 
 
 def slug(name: str) -> str:
