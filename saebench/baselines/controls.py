@@ -6,15 +6,15 @@ dictionary but no direction of the data, `PermutedDecoder` has a trained diction
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from saebench.dictionaries.codes import Codes, DenseCodes, SparseCodes
 from saebench.dictionaries.contract import Context, Dictionary, Traits
-from saebench.dictionaries.fixed import FixedDictionary, cast
+from saebench.dictionaries.fixed import FixedDictionary
 from saebench.errors import UsageError
 
 UNDRAWN = torch.empty(0)
@@ -144,7 +144,7 @@ class PermutedDecoder(FixedDictionary):
         if self.of.d_dict < 2:
             raise UsageError("a decoder with fewer than two atoms cannot be permuted")
         self.describe(self.of.d_in, self.of.d_dict)
-        self.sites_in, self.sites_out, self.d_out = self.of.sites_in, self.of.sites_out, self.of.d_out
+        self.sites_out, self.d_out = self.of.sites_out, self.of.d_out
         self.traits = self.of.traits
         if self.permutation is UNDRAWN:
             order = torch.randperm(self.d_dict, generator=torch.Generator().manual_seed(self.seed))
@@ -169,12 +169,3 @@ class PermutedDecoder(FixedDictionary):
     @property
     def encoder_rows(self) -> Tensor | None:
         return self.of.encoder_rows
-
-    def settings(self) -> dict[str, Any]:
-        return {"seed": self.seed, "of": self.of.recipe()}
-
-    def tensors(self) -> dict[str, Tensor]:
-        return {"permutation": self.permutation, **{f"of.{n}": t for n, t in self.of.tensors().items()}}
-
-    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
-        return replace(self, of=self.of.to(device, dtype), permutation=cast(self.permutation, device, None))

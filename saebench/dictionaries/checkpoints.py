@@ -72,12 +72,22 @@ def save(dictionary: SparseAutoencoder | FixedDictionary, folder: Path | str) ->
         provenance=dictionary.provenance.to_json(),
         tensors={name: TensorEntry(dtype=dtype_name(t), shape=list(t.shape)) for name, t in tensors.items()},
     )
+    text = json.dumps(config.model_dump(), indent=2, ensure_ascii=False, allow_nan=False)
+    return write_files(folder, {WEIGHTS_FILE: save_tensors(tensors), CONFIG_FILE: text.encode()})
+
+
+def write_files(folder: Path, contents: Mapping[str, bytes]) -> Path:
+    """Write files into a folder, in order; the last one is removed first, so that it vouches for the others.
+
+    Raises:
+        StorageError: the disk is full or the folder cannot be written.
+    """
+    *_, last = contents
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / CONFIG_FILE).unlink(missing_ok=True)
-        _replace(folder / WEIGHTS_FILE, save_tensors(tensors))
-        text = json.dumps(config.model_dump(), indent=2, ensure_ascii=False, allow_nan=False)
-        _replace(folder / CONFIG_FILE, text.encode())
+        (folder / last).unlink(missing_ok=True)
+        for name, content in contents.items():
+            _replace(folder / name, content)
     except OSError as error:
         reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
         raise StorageError(
@@ -95,15 +105,29 @@ def load(folder: Path | str) -> Dictionary:
     folder = Path(folder)
     config = _read_config(folder / CONFIG_FILE)
     tensors = _read_tensors(folder / WEIGHTS_FILE, config.tensors)
-    kind = config.recipe.get("kind")
     provenance = Provenance.from_json(config.provenance)
-    sites = tuple(config.sites)
-    if kind == "autoencoder":
-        dictionary: Dictionary = _autoencoder(folder, config, tensors, sites, provenance)
-    else:
-        dictionary = _fixed(folder, config, tensors, sites, provenance)
+    dictionary = restore(config.recipe, tensors, tuple(config.sites), provenance, source=folder)
+    if isinstance(dictionary, SparseAutoencoder):
+        dictionary.training_config = config.training
     validate(dictionary, folder)
     return dictionary
+
+
+def restore(
+    recipe: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    sites: tuple[str, ...],
+    provenance: Provenance,
+    *,
+    source: Path | str,
+) -> Dictionary:
+    """The dictionary that `recipe()` and `tensors()` came from.
+
+    Raises:
+        CheckpointError: the recipe is not understood, or does not fit the tensors.
+    """
+    make = _autoencoder if recipe.get("kind") == "autoencoder" else _fixed
+    return make(Path(source), recipe, tensors, sites, provenance)
 
 
 def validate(dictionary: Dictionary, source: Path | str | None = None) -> None:
@@ -191,13 +215,17 @@ def _read_tensors(path: Path, entries: Mapping[str, TensorEntry]) -> dict[str, T
 
 
 def _autoencoder(
-    folder: Path, config: CheckpointConfig, tensors: dict[str, Tensor], sites: tuple[str, ...], provenance: Provenance
+    folder: Path,
+    recipe: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    sites: tuple[str, ...],
+    provenance: Provenance,
 ) -> SparseAutoencoder:
-    recipe = dict(config.recipe)
+    given = dict(recipe)
     try:
-        del recipe["kind"]
-        d_in, d_dict, scale = int(recipe.pop("d_in")), int(recipe.pop("d_dict")), float(recipe.pop("scale"))
-        composition = Composition.from_config({"architecture": provenance.architecture, **recipe})
+        del given["kind"]
+        d_in, d_dict, scale = int(given.pop("d_in")), int(given.pop("d_dict")), float(given.pop("scale"))
+        composition = Composition.from_config({"architecture": provenance.architecture, **given})
         dictionary = SparseAutoencoder(composition, d_in, d_dict, sites=sites, provenance=provenance)
     except KeyError as error:
         raise CheckpointError("is missing", file=folder / CONFIG_FILE, field=f"recipe.{error.args[0]}") from error
@@ -205,7 +233,7 @@ def _autoencoder(
         raise CheckpointError(str(error), file=folder / CONFIG_FILE, field="recipe") from error
     except (CompositionError, UnknownName) as error:
         raise CheckpointError(str(error), file=folder / CONFIG_FILE, field="recipe") from error
-    dictionary.training_config = config.training
+    dictionary.training_config = None
     expected = dictionary.tensors()
     for name in sorted(set(tensors) ^ set(expected)):
         problem = "is not used by these blocks" if name in tensors else "is missing"
@@ -228,9 +256,13 @@ def _autoencoder(
 
 
 def _fixed(
-    folder: Path, config: CheckpointConfig, tensors: dict[str, Tensor], sites: tuple[str, ...], provenance: Provenance
+    folder: Path,
+    recipe: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    sites: tuple[str, ...],
+    provenance: Provenance,
 ) -> FixedDictionary:
-    settings = dict(config.recipe)
+    settings = dict(recipe)
     try:
         cls = KINDS.get(str(settings.pop("kind", None)))
         return cls.rebuild(settings, tensors, sites, provenance)
