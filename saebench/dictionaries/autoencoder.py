@@ -108,7 +108,7 @@ class SparseAutoencoder(nn.Module, Dictionary):
         x = (x * self.scale).to(self.W_enc.dtype)
         with torch.no_grad():
             hidden = blocks.encoder.hidden(x, weights)
-            entries = blocks.sparsifier.reach(blocks.encoder.finish(hidden, Entries.of(hidden), weights), weights)
+            entries = blocks.sparsifier.reach(blocks.encoder.finish(hidden, Entries.every(hidden), weights), weights)
         pre = blocks.encoder.at(x, hidden, entries, weights)
         values = blocks.sparsifier.values(pre, entries, weights)
         seen = Pass(
@@ -134,14 +134,17 @@ class SparseAutoencoder(nn.Module, Dictionary):
 
     @torch.no_grad()
     def _report(self, seen: Pass, loss: Tensor, parts: dict[str, Tensor]) -> TrainingPass:
-        codes = seen.entries.codes(seen.values.detach())
         cutoff = None
         if self.composition.sparsifier.rule.batch_coupled:
             score = self.composition.sparsifier.score.at(seen.pre, seen.entries, seen.weights)
             kept = seen.entries.gate(score)
             kept = kept[kept > 0]
             cutoff = kept.min() if len(kept) else None
-        return TrainingPass(loss, parts, codes, seen.x_hat.detach(), codes.fired(), codes.l0().mean(), cutoff)
+        values = seen.values.detach()
+        fired = seen.entries.fired(values)
+        return TrainingPass(
+            loss, parts, seen.entries, values, seen.x_hat.detach(), fired, fired.sum() / seen.entries.n, cutoff
+        )
 
     def before_step(self) -> None:
         """Let the constraint change gradients before the optimiser reads them."""
@@ -189,7 +192,7 @@ class SparseAutoencoder(nn.Module, Dictionary):
         x = (x * self.scale).to(self.W_enc.dtype)
         with torch.no_grad():
             hidden = blocks.encoder.hidden(x, weights)
-            entries = sparsifier.choose(blocks.encoder.finish(hidden, Entries.of(hidden), weights), weights)
+            entries = sparsifier.choose(blocks.encoder.finish(hidden, Entries.every(hidden), weights), weights)
         pre = blocks.encoder.at(x, hidden, entries, weights)
         return entries.codes(sparsifier.values(pre, entries, weights))
 

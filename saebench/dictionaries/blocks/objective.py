@@ -122,18 +122,19 @@ def distance(x: Tensor, x_hat: Tensor, scale: Scale) -> Tensor:
 
 def prefix_reconstructions(seen: Pass) -> list[Tensor]:
     """Reconstructions `[n, d]` from each prefix; the last is that of all latents."""
-    rows = seen.weights["W_dec"]
+    rows, entries = seen.weights["W_dec"], seen.entries.listed()
+    values = seen.values if entries.latents is None else seen.values.reshape(-1)
     total = seen.weights["b_dec"]
     reconstructions = []
     for low, high in itertools.pairwise((0, *seen.prefixes[:-1])):
-        total = total + group_sum(seen.entries, seen.values, rows, low, high)
+        total = total + group_sum(entries, values, rows, low, high)
         reconstructions.append(total)
     return [*reconstructions, seen.x_hat]
 
 
 def group_sum(entries: Entries, values: Tensor, rows: Tensor, low: int, high: int) -> Tensor:
-    """Contribution `[n, d]` of the latents `low` .. `high - 1`."""
+    """Contribution `[n, d]` of the latents `low` .. `high - 1` of every pair or of a list."""
     if entries.latents is None:
         return values[:, low:high] @ rows[low:high]
-    inside = (entries.latents >= low) & (entries.latents < high)
-    return entries.bag(torch.where(inside, values, 0), rows)
+    group, places = entries.within(low, high)
+    return group.bag(values[places], rows)

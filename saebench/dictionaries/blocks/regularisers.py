@@ -136,9 +136,9 @@ class L0(Regulariser):
 class AuxK(Regulariser):
     """Dead latents reconstruct what is left over (Gao et al. 2024, appendix A.2).
 
-    The `min(d / 2, dead)` largest pre-activations among dead latents give e_hat, without bias; the term is
-    `mean ||e - e_hat||^2 / mean ||e - mean e||^2` with e the residual, which carries no gradient. Nothing is computed
-    while no latent is dead.
+    The `min(d / 2, dead)` largest pre-activations among dead latents give e_hat, through a ReLU and without bias; the
+    term is `mean ||e - e_hat||^2 / mean ||e - mean e||^2` with e the residual, which carries no gradient. Nothing is
+    computed while no latent is dead.
     """
 
     coefficient: float = 1 / 32
@@ -150,8 +150,9 @@ class AuxK(Regulariser):
         slots = min(seen.x.shape[1] // 2, len(dead))
         if slots == 0:
             return None
-        best = seen.hidden.index_select(1, dead).topk(slots, dim=1, sorted=False).indices
-        entries = Entries.of(seen.hidden, dead[best])
+        best = seen.hidden.index_select(1, dead).topk(slots, dim=1, sorted=False)
+        tokens, places = (best.values > 0).nonzero(as_tuple=True)
+        entries = Entries(seen.entries.n, seen.entries.width, dead[best.indices[tokens, places]], tokens)
         e_hat = entries.bag(seen.at(entries).z.relu(), seen.weights["W_dec"])
         e = seen.residual
         spread = (e - e.mean(0)).square().sum()

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from saebench.dictionaries.blocks.block import Block, block
 from saebench.dictionaries.blocks.state import Weights
+from saebench.dictionaries.codes import DENSE_ABOVE
 from saebench.dictionaries.entries import Entries
 from saebench.errors import CheckpointError, CompositionError
 
@@ -94,7 +95,7 @@ class LatentThreshold(Rule):
         return passing(score, weights["threshold"])
 
     def reach(self, score: Tensor, weights: Weights) -> Entries:
-        return passing(score, weights["threshold"], margin=self.bandwidth / 2)
+        return passing(score, weights["threshold"] - self.bandwidth / 2)
 
     def let_through(self, values: Tensor, score: Tensor, entries: Entries, weights: Weights) -> Tensor:
         theta = entries.per_latent(weights["threshold"])
@@ -138,10 +139,31 @@ class RowTopK(Rule):
         check_budget(self.k)
 
     def choose(self, score: Tensor, weights: Weights) -> Entries:
-        return Entries.of(score, score.topk(self.k, dim=1, sorted=False).indices)
+        return Entries.slots(score, score.topk(self.k, dim=1, sorted=False).indices)
 
     def check_width(self, d_dict: int) -> None:
         check_budget(self.k, d_dict)
+
+
+@block("rule", "group_max")
+@dataclass(frozen=True)
+class GroupMax(Rule):
+    """The best latent of each of `k` groups of neighbouring latents, all of one size (EleutherAI's sparsify)."""
+
+    k: int
+
+    def __post_init__(self) -> None:
+        check_budget(self.k)
+
+    def choose(self, score: Tensor, weights: Weights) -> Entries:
+        size = score.shape[1] // self.k
+        starts = torch.arange(0, score.shape[1], size, device=score.device)
+        return Entries.slots(score, score.view(-1, self.k, size).argmax(2) + starts)
+
+    def check_width(self, d_dict: int) -> None:
+        check_budget(self.k, d_dict)
+        if d_dict % self.k:
+            raise CompositionError(f"{d_dict} latents do not split into {self.k} groups of one size", field="rule.k")
 
 
 @block("rule", "batch_topk")
@@ -163,7 +185,7 @@ class BatchTopK(Rule):
         check_budget(self.k)
 
     def choose(self, score: Tensor, weights: Weights) -> Entries:
-        return best_of_batch(score, self.k)
+        return best_of_batch(score, self.k * len(score))
 
     def inference(self) -> Rule:
         return ScalarThreshold()
@@ -179,41 +201,33 @@ def check_budget(k: int, d_dict: int | None = None) -> None:
         raise CompositionError(f"k = {k}, but it must be at least 1{bound}", field="rule.k")
 
 
-SLOTS_BELOW = 0.1
-"""Thresholds compute slots when the fullest token passes a smaller fraction of latents, else every pair."""
+def passing(score: Tensor, threshold: Tensor | float) -> Entries:
+    """Entries whose score exceeds `threshold`: a list when few do, judged by some tokens, else every pair."""
+    sample = score[:: max(1, len(score) // 32)]
+    if (sample > threshold).sum() > DENSE_ABOVE * sample.numel():
+        return Entries.every(score, keep=score > threshold)
+    return Entries.pairs(score, (score > threshold).view(-1).nonzero().squeeze(1))
 
 
-def passing(score: Tensor, threshold: Tensor | float, margin: float = 0.0) -> Entries:
-    """Entries whose score exceeds `threshold`, and those within `margin` of it, which are computed but not kept."""
-    keep = score > threshold
-    near = score > threshold - margin if margin else keep
-    slots = int(near.sum(1, dtype=torch.int32).max()) if near.numel() else 0
-    if slots > SLOTS_BELOW * score.shape[1]:
-        return Entries.of(score, keep=keep)
-    latents = (score - threshold).topk(slots, dim=1, sorted=False).indices
-    return Entries.of(score, latents, keep.gather(1, latents))
+def best_of_batch(score: Tensor, budget: int) -> Entries:
+    """The `budget` largest of all scores `[n, d_dict]`, exactly.
 
-
-def best_of_batch(score: Tensor, k: int) -> Entries:
-    """The `n k` largest of all scores `[n, d_dict]`, exactly.
-
-    In two stages: the `m` best of each token, then the best of those. An entry outside the first stage can only be
-    missing when a token's m-th score lies above the cut, and then the first stage is repeated with twice the `m`.
+    Some tokens give a guess of the cut that lets through about a quarter too many; if enough pass, the largest are
+    among them, otherwise the guess is lowered.
     """
-    n, width = score.shape
-    m = min(4 * k, width)
-    while True:
-        best, latents = score.topk(m, dim=1)
-        chosen = best.reshape(-1).topk(n * k, sorted=False)
-        cut = chosen.values.min()
-        if m == width or not (best[:, -1] > cut).any():
+    flat = score.reshape(-1)
+    sample = score[:: max(1, len(score) // 64)].reshape(-1)
+    wanted = budget / flat.numel() * sample.numel()
+    for excess in (1.25, 2.0):
+        rank = int(excess * wanted) + 8
+        if rank >= sample.numel():
             break
-        m = min(2 * m, width)
-    keep = torch.zeros(n * m, dtype=torch.bool, device=score.device)
-    keep[chosen.indices] = True
-    keep = keep.view(n, m)
-    slots = int(keep.sum(1).max())
-    return Entries(n, width, latents[:, :slots].contiguous(), keep[:, :slots].contiguous())
+        guess = sample.topk(rank, sorted=False).values.min()
+        near = (flat > guess).nonzero().squeeze(1)
+        if len(near) >= budget:
+            best = flat[near].topk(budget, sorted=False).indices
+            return Entries.pairs(score, near[best].sort().values)
+    return Entries.pairs(score, flat.topk(budget, sorted=False).indices.sort().values)
 
 
 class _Jump(torch.autograd.Function):

@@ -107,11 +107,11 @@ class Sparsifier:
 
     def choose(self, pre: Preactivations, weights: Weights) -> Entries:
         """Entries that hold every active latent, from pre-activations at all pairs `[n, d_dict]`."""
-        return self.rule.choose(self.score.at(pre, Entries.of(pre.z), weights), weights)
+        return self.rule.choose(self.score.at(pre, Entries.every(pre.z), weights), weights)
 
     def reach(self, pre: Preactivations, weights: Weights) -> Entries:
         """Entries that carry gradients in training, likewise."""
-        return self.rule.reach(self.score.at(pre, Entries.of(pre.z), weights), weights)
+        return self.rule.reach(self.score.at(pre, Entries.every(pre.z), weights), weights)
 
     def values(self, pre: Preactivations, entries: Entries, weights: Weights) -> Tensor:
         """Codes at the entries, with gradients."""

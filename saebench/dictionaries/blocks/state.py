@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -93,7 +94,8 @@ class TrainingPass:
     Args:
         loss: the scalar to differentiate.
         parts: value of every term before its coefficient, without gradient; "reconstruction" is the objective.
-        codes: the codes of the batch, in the units of the preprocessed input.
+        entries: the (token, latent) pairs that were computed.
+        values: codes at the entries, in the units of the preprocessed input, without gradient.
         x_hat: the reconstruction of the preprocessed input.
         fired: on how many tokens of the batch each latent was active, `[d_dict]` int64.
         l0: mean number of active latents a token.
@@ -102,8 +104,14 @@ class TrainingPass:
 
     loss: Tensor
     parts: dict[str, Tensor]
-    codes: Codes
+    entries: Entries
+    values: Tensor
     x_hat: Tensor
     fired: Tensor
     l0: Tensor
     cutoff: Tensor | None = None
+
+    @cached_property
+    def codes(self) -> Codes:
+        """The codes of the batch."""
+        return self.entries.codes(self.values)
