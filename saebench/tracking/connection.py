@@ -18,8 +18,14 @@ if TYPE_CHECKING:
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 SERVERS = ("http", "https", "databricks", "databricks-uc")
 NOISY = ("mlflow", "alembic", "sqlalchemy")
-PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
-"""Instead of seven retries over minutes: results are on disk, and a sync can be repeated."""
+SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+"""Short waits instead of seven retries over minutes, for results are on disk and a sync can be repeated; and nothing
+on stdout, which belongs to the command line."""
 
 
 def default_uri(results: Path) -> str:
@@ -68,7 +74,7 @@ def connected(uri: str, results: Path) -> Iterator[MlflowClient]:
         StorageError: the store cannot be reached or fails on the way; results in `results` are safe.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    with _quiet(), _environment(PATIENCE):
+    with _quiet(), _environment(SETTINGS):
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
         from requests.exceptions import RequestException
