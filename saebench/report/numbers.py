@@ -5,12 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from statistics import median
-
-from saebench.results.schema import MetricValue
+from typing import Protocol
 
 ACRONYMS = {"l0": "L0", "l1": "L1", "l2": "L2", "fvu": "FVU", "kl": "KL", "ce": "CE", "mse": "MSE"}
 MOST_DECIMALS = 4
 DASH = "\u2013"
+
+
+class Measured(Protocol):
+    """A number with its interval: a metric of a result, an estimate, a difference."""
+
+    @property
+    def value(self) -> float | None: ...
+    @property
+    def low(self) -> float | None: ...
+    @property
+    def high(self) -> float | None: ...
 
 
 def label(metric: str) -> str:
@@ -20,7 +30,7 @@ def label(metric: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def decimals(values: Iterable[MetricValue]) -> int:
+def decimals(values: Iterable[Measured]) -> int:
     """How many decimals a column of one metric deserves, 0 to 4.
 
     The median half-width of its intervals keeps two significant digits where they are below 36, else one (the
@@ -54,14 +64,14 @@ def fixed(value: float, places: int) -> str:
     return text.replace("-", "\u2212")
 
 
-def interval(value: MetricValue, places: int) -> str | None:
+def interval(value: Measured, places: int) -> str | None:
     """``[low, high]``, or None where there is none."""
     if value.low is None or value.high is None:
         return None
     return f"[{fixed(value.low, places)}, {fixed(value.high, places)}]"
 
 
-def with_interval(value: MetricValue, places: int) -> str:
+def with_interval(value: Measured, places: int) -> str:
     """``0.912 [0.905, 0.919]``; a dash for an undefined value."""
     if value.value is None:
         return DASH

@@ -20,7 +20,8 @@ from saebench.fingerprint import canonical_json, digest
 from saebench.packaged_files import packaged
 from saebench.report.numbers import DASH, decimals, fixed, interval, label
 from saebench.report.plot import sparsity_plot
-from saebench.report.view import Section, Standing, sections, sheet_facts, sheet_metrics, unique
+from saebench.report.sheet import sheet_facts, sheet_metrics
+from saebench.report.view import Section, Standing, sections, unique
 from saebench.results.atomic import write_bytes
 from saebench.results.schema import ResultRecord
 from saebench.tasks.contract import Card

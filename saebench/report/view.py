@@ -1,7 +1,7 @@
 """What the leaderboard shows, before any markup: results become sections, columns, rows and cells.
 
-A section holds results that may be compared: one suite, task, model, site, data and parameters. Everything that a
-template prints is decided here, so that the page can be tested without a browser.
+A section is a scope: results that may be compared, one suite, task, model, site, data and parameters. Everything that
+a template prints is decided here, so that the page can be tested without a browser.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from saebench.fingerprint import canonical_json, digest
 from saebench.report.numbers import decimals, exact, fixed, interval, label
 from saebench.report.scales import Bar, Scale, scale_of
 from saebench.results.schema import DataRecord, MetricValue, ResultRecord
+from saebench.results.scopes import Entrant, Scope, scopes_of
 from saebench.tasks.contract import Card, Direction, Metric
 
 Kind = Literal["trained", "baseline", "control"]
 WITHOUT_A_CARD = 9
 """Columns of a task whose card is not at hand: the first metrics that its results hold."""
-LONGEST_DETAIL = 2000
-"""Characters of a detail that a sheet prints; longer ones stay in the results file."""
 
 
 @dataclass(frozen=True)
@@ -137,42 +136,28 @@ def sections(
         cards: task name (`reconstruction@1`) to its card; a task without one shows bare names.
         standings: result id to its standing on the headline metric.
     """
-    groups: dict[tuple[str, ...], list[ResultRecord]] = {}
-    for record in records:
-        groups.setdefault(_comparable(record), []).append(record)
-    return [_section(key, groups[key], cards.get(groups[key][0].task), standings) for key in sorted(groups)]
-
-
-def _comparable(record: ResultRecord) -> tuple[str, ...]:
-    same = record.identity
-    conditions = [
-        same.metrics,
-        same.params,
-        same.data,
-        same.packing,
-        same.mask_rule,
-        same.tokenizer,
-        same.lm,
-        same.dtype,
+    return [
+        _section(scope, entrants, cards.get(scope.task), standings) for scope, entrants in scopes_of(records).items()
     ]
-    model = record.model.name if record.model else ""
-    return (record.suite, record.task, model, record.site or "", digest(conditions))
 
 
 def _section(
-    key: tuple[str, ...], records: Sequence[ResultRecord], card: Card | None, standings: Mapping[str, Standing]
+    scope: Scope, entrants: Sequence[Entrant], card: Card | None, standings: Mapping[str, Standing]
 ) -> Section:
+    records = [record for entrant in entrants for record in entrant.records]
     declared = _declared(records, card)
     columns = tuple(_column(metric, records) for metric in _shown(declared, card))
-    headline = next((i for i, c in enumerate(columns) if c.metric.direction != "none"), 0 if columns else None)
+    names_shown = [column.metric.name for column in columns]
+    first = headline_of(card) if card else next(iter(names_shown), None)
+    headline = names_shown.index(first) if first in names_shown else None
     notes: list[str] = []
-    several_seeds = len({record.eval_seed for record in records}) > 1
+    names = {record.id: _name(entrant, record) for entrant in entrants for record in entrant.records}
     ordered = sorted(records, key=lambda record: _best_first(record, columns, headline))
-    rows = tuple(_row(record, columns, notes, standings.get(record.id), several_seeds) for record in ordered)
+    rows = tuple(_row(names[record.id], record, columns, notes, standings.get(record.id)) for record in ordered)
     return Section(
-        anchor=digest(key)[:12],
-        suite=key[0],
-        task=key[1],
+        anchor=digest([scope.suite, scope.key])[:12],
+        suite=scope.suite,
+        task=scope.task,
         question=card.question if card else None,
         source=card.source if card else None,
         facts=_facts(records[0]),
@@ -188,11 +173,17 @@ def _declared(records: Sequence[ResultRecord], card: Card | None) -> dict[str, M
     """Metrics by name: those of the card that occur, in its order, then those that only the results know."""
     present = {name: None for record in records for name in record.metrics}
     known = {metric.name: metric for metric in card.metrics if metric.name in present} if card else {}
-    bare = {name: _undeclared(name) for name in present if name not in known}
+    bare = {name: undeclared(name) for name in present if name not in known}
     return {**known, **bare}
 
 
-def _undeclared(name: str) -> Metric:
+def headline_of(card: Card) -> str | None:
+    """The metric that a table is sorted and ranked by: the first of the card's headline that has a direction."""
+    return next((name for name in card.headline if card.metric(name).direction != "none"), None)
+
+
+def undeclared(name: str) -> Metric:
+    """A metric of which only the name is known."""
     return Metric(name, definition="", numerator={}, denominator={}, table="")
 
 
@@ -223,14 +214,18 @@ def better(value: float, direction: Direction) -> float:
     return -value if direction == "up" else value
 
 
+def _name(entrant: Entrant, record: ResultRecord) -> str:
+    return entrant.name if len(entrant.records) == 1 else f"{entrant.name} (eval seed {record.eval_seed})"
+
+
 def _row(
-    record: ResultRecord, columns: Sequence[Column], notes: list[str], standing: Standing | None, several_seeds: bool
+    name: str, record: ResultRecord, columns: Sequence[Column], notes: list[str], standing: Standing | None
 ) -> Row:
     subject = record.subject
     seed = subject.provenance.get("train_seed")
     return Row(
         anchor=digest(record.id)[:12],
-        name=f"{subject.name} (eval seed {record.eval_seed})" if several_seeds else subject.name,
+        name=name,
         kind=kind_of(record),
         architecture=subject.architecture,
         latents=subject.d_dict,
@@ -262,56 +257,10 @@ def _facts(record: ResultRecord) -> tuple[tuple[str, str], ...]:
         facts.append(("Model", f"{record.model.name}, computed in {record.model.compute_dtype}"))
     if record.site:
         facts.append(("Site", record.site))
-    facts += [("Data", _data_text(part)) for part in record.data]
+    facts += [("Data", data_text(part)) for part in record.data]
     return tuple(facts)
 
 
-def _data_text(part: DataRecord) -> str:
+def data_text(part: DataRecord) -> str:
+    """One part of the data in a few words."""
     return f"{part.name} ({part.part}): {part.documents:,} documents, {part.tokens:,} tokens"
-
-
-def sheet_facts(record: ResultRecord) -> list[tuple[str, str]]:
-    """Everything about a result that is not a metric, as (term, text), in reading order."""
-    subject, provenance = record.subject, record.provenance
-    traits = [name for name, value in sorted(subject.traits.items()) if value is True]
-    facts: list[tuple[str, object]] = [
-        ("Subject", subject.spec),
-        ("Kind", " ".join(part for part in (subject.kind, subject.role and f"control: {subject.role}") if part)),
-        ("Architecture", subject.architecture),
-        ("Size", f"{subject.d_in} dimensions, {subject.d_dict} latents" if subject.d_dict else None),
-        ("Traits", ", ".join(trait.replace("_", " ") for trait in traits)),
-        *((f"Made with: {name.replace('_', ' ')}", value) for name, value in sorted(subject.provenance.items())),
-        *(("Data", f"{_data_text(part)}; licence: {part.licence}") for part in record.data),
-        ("Masked", record.identity.mask_rule),
-        *((f"Setting: {name}", value) for name, value in sorted(record.identity.params.items())),
-        ("Eval seed", record.eval_seed),
-        ("Result id", record.id),
-        ("Subject fingerprint", subject.fingerprint),
-        ("Language model weights", record.model.weights_hash if record.model else None),
-        ("Per-item scores", f"{record.items.file}, SHA-256 {record.items.sha256}" if record.items else None),
-        ("Computed", f"{provenance.started} to {provenance.finished} on {provenance.device}, "
-                     f"{provenance.threads} threads, batch {provenance.batch_size}, executor {provenance.executor}"),
-        ("Software", f"saebench {provenance.saebench}, torch {provenance.torch}, "
-                     f"transformers {provenance.transformers}, Python {provenance.python}, {provenance.platform}"),
-        *((f"Cost: {name.replace('_', ' ')}", f"{value:,.4g}") for name, value in sorted(record.cost.items())),
-        *((f"Detail: {name.replace('_', ' ')}", value) for name, value in sorted(record.details.items())),
-    ]  # fmt: skip
-    return [(term, _plain(value)) for term, value in facts if value not in (None, "", [], {})]
-
-
-def _plain(value: object) -> str:
-    text = value if isinstance(value, str) else canonical_json(value)
-    return text if len(text) <= LONGEST_DETAIL else f"{len(text):,} characters, kept in the results file"
-
-
-def sheet_metrics(record: ResultRecord, section: Section) -> list[tuple[str, list[tuple[Metric, MetricValue]]]]:
-    """All metrics of a result by group: the card's main ones first, then `legacy`, then those without a card."""
-    groups: dict[str, list[tuple[Metric, MetricValue]]] = {"main": [], "legacy": []}
-    known = {metric.name: metric for metric in section.definitions}
-    for name, metric in known.items():
-        if name in record.metrics:
-            groups[metric.group].append((metric, record.metrics[name]))
-    for name, value in record.metrics.items():
-        if name not in known:
-            groups["main"].append((_undeclared(name), value))
-    return [(group, found) for group, found in groups.items() if found]
