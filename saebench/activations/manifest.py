@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from saebench.activations.shards import STORED
+from saebench.activations.shards import STORED, is_sound
+from saebench.data.packing import PackedRows
 from saebench.fingerprint import digest
 from saebench.results.atomic import write_bytes
 
+if TYPE_CHECKING:
+    from saebench.lm.model import LanguageModel
+
 FILE = "manifest.json"
+
+SHARD_TOKENS = 16_384
+"""Tokens in a shard, masked ones included: about 38 MB at width 576 in fp32."""
 
 
 class EntryKey(BaseModel):
@@ -72,12 +79,21 @@ class Manifest(BaseModel):
     @property
     def complete(self) -> bool:
         """Whether every shard is finished."""
-        return len(self.checksums) == self.shards
+        return all(shard in self.checksums for shard in range(self.shards))
 
     @property
     def bytes(self) -> int:
         """Size of all shards when complete."""
         return sum(self.shard_bytes(shard) for shard in range(self.shards))
+
+    def describes(self, other: Manifest) -> bool:
+        """Whether both are about the same values, in whatever layout."""
+        return (self.key.digest(), self.rows, self.context, self.width) == (
+            other.key.digest(),
+            other.rows,
+            other.context,
+            other.width,
+        )
 
     def shard_rows(self, shard: int) -> range:
         """The rows of a shard."""
@@ -108,3 +124,37 @@ def load_manifest(folder: Path) -> Manifest | None:
 def shard_file(folder: Path, shard: int) -> Path:
     """Where a shard of an entry lies."""
     return folder / f"{shard:05d}.bin"
+
+
+def new_manifest(lm: LanguageModel, rows: PackedRows, site: str, store_dtype: torch.dtype, batch_rows: int) -> Manifest:
+    """The manifest of an entry of which nothing is made."""
+    key = EntryKey(
+        lm_weights_hash=lm.weights_hash,
+        tokenizer_hash=lm.tokenizer_hash,
+        site=site,
+        data_fingerprint=rows.fingerprint,
+        packing=rows.packing,
+        mask_rule=rows.mask_rule,
+        compute_dtype=str(lm.dtype).removeprefix("torch."),
+        store_dtype="bfloat16" if store_dtype == torch.bfloat16 else "float32",
+    )
+    return Manifest(
+        key=key,
+        lm=lm.name,
+        data=rows.name,
+        rows=rows.n_rows,
+        context=rows.context,
+        width=lm.site(site).width,
+        batch_rows=batch_rows,
+        rows_per_shard=batch_rows * max(1, SHARD_TOKENS // (rows.context * batch_rows)),
+    )
+
+
+def missing_shards(folder: Path, manifest: Manifest) -> frozenset[int]:
+    """Shards that are not finished, or whose file is not what its checksum says."""
+    return frozenset(
+        shard
+        for shard in range(manifest.shards)
+        if shard not in manifest.checksums
+        or not is_sound(shard_file(folder, shard), manifest.checksums[shard], manifest.shard_bytes(shard))
+    )

@@ -84,11 +84,13 @@ def map_shard(path: Path, dtype: torch.dtype, tokens: int, width: int) -> Array:
     return np.memmap(path, dtype=STORED[dtype], mode="r", shape=(tokens, width))
 
 
-def is_sound(path: Path, sha256: str) -> bool:
-    """Whether a file is there and has this checksum. An unchanged file is read only once in a process."""
+def is_sound(path: Path, sha256: str, size: int | None = None) -> bool:
+    """Whether a file has this checksum, and this size where one is given. An unchanged file is read once a process."""
     try:
         state = path.stat()
     except FileNotFoundError:
+        return False
+    if size is not None and state.st_size != size:
         return False
     return _checksum(path, state.st_ino, state.st_mtime_ns, state.st_size) == sha256
 

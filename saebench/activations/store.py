@@ -18,7 +18,6 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -27,12 +26,13 @@ import torch
 from filelock import FileLock, Timeout
 
 from saebench.activations import statistics
+from saebench.activations.entries import StoredEntry, describe
 from saebench.activations.harvest import Job, disk_errors, disk_full, harvest
 from saebench.activations.leases import Lease, in_use
-from saebench.activations.manifest import FILE, EntryKey, Manifest, load_manifest, shard_file
+from saebench.activations.manifest import FILE, Manifest, load_manifest, missing_shards, new_manifest, shard_file
 from saebench.activations.row_files import read_rows, rows_are_sound, write_rows
 from saebench.activations.sets import ActivationSet
-from saebench.activations.shards import STORED, is_sound, map_shard
+from saebench.activations.shards import STORED, map_shard
 from saebench.assets.cache import cache_folder, size_of
 from saebench.data.packing import PackedRows
 from saebench.errors import DataError, StorageError, UnknownName, UsageError
@@ -46,30 +46,11 @@ if TYPE_CHECKING:
 MAX_BYTES = 20_000_000_000
 """The bound where the disk has room for it three times."""
 
-SHARD_TOKENS = 16_384
-"""Tokens in a shard, masked ones included: about 38 MB at width 576 in fp32."""
-
 BOUND = "SAEBENCH_STORE_BYTES"
 """Environment variable that sets the bound, in bytes."""
 
 LOCKS = ".locks"
 REMOVED = ".removed-"
-
-
-@dataclass(frozen=True)
-class StoredEntry:
-    """One entry, for listings. `used` is the time of its last use, in seconds since 1970."""
-
-    key: str
-    path: Path
-    bytes: int
-    used: float
-    in_use: bool
-    complete: bool
-    site: str | None
-    lm: str | None
-    data: str | None
-    """The last three are None where the manifest is damaged."""
 
 
 class ActivationStore:
@@ -176,7 +157,7 @@ class ActivationStore:
         """What is missing of an entry. Damaged shards are struck off; a damaged entry starts anew."""
         folder = self.root / key
         manifest = load_manifest(folder)
-        if manifest is None or manifest.key.digest() != key:
+        if manifest is None or not manifest.describes(fresh):
             shutil.rmtree(folder, ignore_errors=True)
             return Job(folder, fresh, frozenset(range(fresh.shards)))
         remove_parts(folder)
@@ -218,26 +199,36 @@ class ActivationStore:
         """Evict until the missing shards of `jobs` fit the bound and the disk; then enter them in the accounts."""
         new = sum(job.manifest.bytes for job in jobs if not job.folder.exists())
         missing = sum(job.bytes for job in jobs)
+        own = {job.folder.name for job in jobs}
         with FileLock(self.root / LOCKS / "accounts.lock"):
-            held = sum(entry.bytes for entry in self.entries())
-            for entry in self.entries():
+            entries = self.entries()
+            held = sum(entry.bytes for entry in entries)
+            idle = [entry for entry in entries if not entry.in_use and entry.key not in own]
+            # A request that fits no empty store evicts nothing.
+            self._check_room(held, new, missing, freeable=sum(entry.bytes for entry in idle))
+            for entry in idle:
                 if held + new <= self.max_bytes and missing <= shutil.disk_usage(self.root).free:
                     break
                 if self._remove(entry):
                     held -= entry.bytes
-            if held + new > self.max_bytes:
-                raise StorageError(
-                    f"{new:,} bytes of new activations do not fit: the store holds {held:,} bytes that are in use, "
-                    f"and may hold {self.max_bytes:,}",
-                    file=self.root,
-                    remedy=f"use fewer tokens or store bfloat16, or set {BOUND} to a larger number of bytes",
-                )
-            if missing > shutil.disk_usage(self.root).free:
-                raise disk_full(self.root, missing)
+            self._check_room(held, new, missing, freeable=0)
             for job in jobs:
                 job.folder.mkdir(exist_ok=True)
                 job.manifest.rows_checksum = write_rows(job.folder, rows)
                 job.manifest.save(job.folder)
+
+    def _check_room(self, held: int, new: int, missing: int, freeable: int) -> None:
+        """Refuse `new` bytes beside the `held` ones beyond the bound, and `missing` bytes beyond the disk."""
+        kept = held - freeable
+        if kept + new > self.max_bytes:
+            raise StorageError(
+                f"{new:,} bytes of new activations do not fit: the store holds {kept:,} bytes that are in use, "
+                f"and may hold {self.max_bytes:,}",
+                file=self.root,
+                remedy=f"use fewer tokens or store bfloat16, or set {BOUND} to a larger number of bytes",
+            )
+        if missing > shutil.disk_usage(self.root).free + freeable:
+            raise disk_full(self.root, missing)
 
     def _remove(self, entry: StoredEntry) -> bool:
         """Remove an entry unless it is in use. Returns whether it is gone."""
@@ -273,60 +264,6 @@ class ActivationStore:
             yield lock
         finally:
             lock.release()
-
-
-def new_manifest(lm: LanguageModel, rows: PackedRows, site: str, store_dtype: torch.dtype, batch_rows: int) -> Manifest:
-    """The manifest of an entry of which nothing is made."""
-    key = EntryKey(
-        lm_weights_hash=lm.weights_hash,
-        tokenizer_hash=lm.tokenizer_hash,
-        site=site,
-        data_fingerprint=rows.fingerprint,
-        packing=rows.packing,
-        mask_rule=rows.mask_rule,
-        compute_dtype=str(lm.dtype).removeprefix("torch."),
-        store_dtype="bfloat16" if store_dtype == torch.bfloat16 else "float32",
-    )
-    return Manifest(
-        key=key,
-        lm=lm.name,
-        data=rows.name,
-        rows=rows.n_rows,
-        context=rows.context,
-        width=lm.site(site).width,
-        batch_rows=batch_rows,
-        rows_per_shard=batch_rows * max(1, SHARD_TOKENS // (rows.context * batch_rows)),
-    )
-
-
-def missing_shards(folder: Path, manifest: Manifest) -> frozenset[int]:
-    """Shards that are not finished, or whose file is not what its checksum says."""
-    return frozenset(
-        shard
-        for shard in range(manifest.shards)
-        if shard not in manifest.checksums or not is_sound(shard_file(folder, shard), manifest.checksums[shard])
-    )
-
-
-def describe(folder: Path) -> StoredEntry | None:
-    """An entry as listed, or None when it vanished meanwhile. One that is under way counts as whole in `bytes`."""
-    manifest = load_manifest(folder)
-    try:
-        used = (folder / FILE if manifest else folder).stat().st_mtime
-    except FileNotFoundError:
-        return None
-    promised = manifest.bytes if manifest else 0
-    return StoredEntry(
-        key=folder.name,
-        path=folder,
-        bytes=max(size_of(folder), promised),
-        used=used,
-        in_use=in_use(folder),
-        complete=manifest is not None and manifest.complete,
-        site=manifest.key.site if manifest else None,
-        lm=manifest.lm if manifest else None,
-        data=manifest.data if manifest else None,
-    )
 
 
 def default_bound(root: Path) -> int:

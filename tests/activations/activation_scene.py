@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saebench.activations import store as store_module
+from saebench.activations import manifest
 from saebench.activations.store import ActivationStore
 from saebench.data.packing import PackedRows
 from saebench.fingerprint import array_digest
@@ -87,7 +87,7 @@ class Counting:
 
 def small_shards() -> None:
     """Shards of 32 tokens: with 4 rows of 8 tokens in a batch, one batch a shard."""
-    store_module.SHARD_TOKENS = 32
+    manifest.SHARD_TOKENS = 32
 
 
 def counting_model(folder: Path) -> Counting:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from activation_scene import MLP, SITE, counting_model, fresh_store, random_rows
 
-from saebench.activations import store as store_module
+from saebench.activations import manifest
 
 HARVESTER = Path(__file__).with_name("harvester.py")
 NEVER = 1000
@@ -22,7 +22,7 @@ def start(folder: Path, last: int = NEVER) -> subprocess.Popen[str]:
 
 @pytest.fixture(autouse=True)
 def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "SHARD_TOKENS", 32)
+    monkeypatch.setattr(manifest, "SHARD_TOKENS", 32)
 
 
 def test_a_killed_pass_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 import torch
 from activation_scene import ENTRY, MLP, SITE, Counting, Table, counting_model, fresh_store, random_rows
 
+from saebench.activations import manifest
 from saebench.activations import shards as shards_module
-from saebench.activations import store as store_module
 from saebench.activations.leases import Lease, in_use
 from saebench.activations.sets import ActivationSet
 from saebench.activations.store import ActivationStore
@@ -25,7 +25,7 @@ from saebench.lm.model import LanguageModel
 @pytest.fixture(autouse=True)
 def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """One batch of 4 rows a shard."""
-    monkeypatch.setattr(store_module, "SHARD_TOKENS", 32)
+    monkeypatch.setattr(manifest, "SHARD_TOKENS", 32)
 
 
 def make(
@@ -150,6 +150,18 @@ def test_an_entry_without_a_sound_manifest_starts_anew(tmp_path: Path, damage: A
     assert torch.equal(again.block(0, 22), made.block(0, 22))
 
 
+@pytest.mark.parametrize("field", ["rows", "context", "width", "rows_per_shard", "checksums", "key"])
+def test_a_manifest_that_lies_does_no_harm(tmp_path: Path, field: str) -> None:
+    lm, store, rows = counting_model(tmp_path), fresh_store(tmp_path), random_rows()
+    made = make(store, lm, rows, SITE)[SITE]
+    path = store.root / made.key / "manifest.json"
+    said = json.loads(path.read_text())
+    lies = {"checksums": {"0": "0" * 64}, "key": said["key"] | {"site": MLP}}
+    path.write_text(json.dumps(said | {field: lies.get(field, 12)}))
+    again = make(store, lm, rows, SITE)[SITE]
+    assert torch.equal(again.block(0, 22), captured(Table(), rows, SITE))
+
+
 @pytest.mark.parametrize("damage", [flip, cut])
 @pytest.mark.parametrize("name", ["mean", "covariance"])
 def test_kept_moments_are_used_and_damaged_ones_computed_again(tmp_path: Path, damage: Any, name: str) -> None:
@@ -246,6 +258,15 @@ def test_what_is_in_use_is_never_evicted(tmp_path: Path) -> None:
     del old
     assert make(store, lm, rows[1], SITE)[SITE].key == idle
     assert {entry.key for entry in store.entries()} == {idle, new.key}
+
+
+def test_a_request_that_can_never_fit_evicts_nothing(tmp_path: Path) -> None:
+    lm = counting_model(tmp_path)
+    store = fresh_store(tmp_path, max_bytes=30_000)
+    idle = make(store, lm, random_rows(), SITE)[SITE].key
+    with pytest.raises(StorageError, match=r"51,200 bytes of new activations do not fit"):
+        make(store, lm, random_rows(100), SITE)
+    assert [entry.key for entry in store.entries()] == [idle]
 
 
 def test_an_incomplete_entry_of_the_same_call_is_not_evicted(tmp_path: Path) -> None:
