@@ -115,7 +115,7 @@ def test_trained_batchtopk_and_matryoshka_are_read_from_both_of_their_forms(tmp_
 def test_a_scale_of_training_is_folded_when_known_and_refused_when_not(tmp_path: Path) -> None:
     theirs = sae("jumprelu", normalize_activations="expected_average_only_in")
     theirs.save_model(tmp_path)
-    with pytest.raises(CheckpointError, match="normalize_activations.*neither folded nor stored"):
+    with pytest.raises(CheckpointError, match=r"normalize_activations.*neither folded nor stored"):
         load_any(tmp_path)
     (tmp_path / "activation_scaler.json").write_text(json.dumps({"scaling_factor": 0.25}))
     theirs.fold_activation_norm_scaling_factor(0.25)
@@ -190,9 +190,7 @@ def test_export_of_our_own_architectures_folds_what_training_put_on_the_input(tm
             folded = dictionary.fold()
         assert_same(folded, theirs, x, atol=2e-5)
         with torch.no_grad():
-            torch.testing.assert_close(
-                theirs.decode(theirs.encode(x)), dictionary(x), atol=1e-4, rtol=1e-4, msg=lambda text: f"{name}: {text}"
-            )
+            torch.testing.assert_close(theirs.decode(theirs.encode(x)), dictionary(x), atol=1e-4, rtol=1e-4)
 
 
 def test_architectures_without_a_form_are_refused_with_the_reason(tmp_path: Path) -> None:
@@ -246,7 +244,7 @@ def test_a_release_that_cannot_be_reached_is_one_clear_error(monkeypatch: pytest
         raise OSError("network is unreachable")
 
     monkeypatch.setattr(pretrained_sae_loaders, "hf_hub_download", offline)
-    with pytest.raises(CheckpointError, match="network is unreachable.*check the network"):
+    with pytest.raises(CheckpointError, match=r"network is unreachable.*check the network"):
         load_foreign("gpt2-small-res-jb/blocks.8.hook_resid_pre", "sae_lens")
 
 
