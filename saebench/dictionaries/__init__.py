@@ -17,5 +17,15 @@ ARCHITECTURES: Registry[Callable[..., Composition]] = Registry(
 )
 """Functions that return a composition, by name; keyword settings differ from one to the next."""
 
-for _name in ("relu", "topk", "batchtopk"):
+for _name in (
+    "relu",
+    "relu_april",
+    "gated",
+    "jumprelu",
+    "topk",
+    "batchtopk",
+    "matryoshka_batchtopk",
+    "matryoshka_sampled",
+    "p_anneal",
+):
     ARCHITECTURES.add(_name, f"saebench.dictionaries.catalogue:{_name}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import torch
@@ -163,18 +164,26 @@ class SparseAutoencoder(nn.Module, Dictionary):
         units of the raw input then, and atoms keep their norms.
         """
         blocks = self.composition
-        folded = SparseAutoencoder(
-            blocks.with_preprocess(Raw()), self.d_in, self.d_dict, sites=self.sites_in, provenance=self.provenance
-        )
-        folded.training_config = self.training_config
-        folded.to(self.W_enc.device, self.W_enc.dtype)
         in_input_units = {"b_dec", "threshold", *blocks.encoder.in_input_units}
-        with torch.no_grad():
-            ours = self.weights()
-            for name, weight in folded.weights().items():
-                value = ours[name]
-                weight.copy_(value.double() / self.scale.double() if name in in_input_units else value)
+        scale = self.scale.double()
+        weights = {
+            name: weight.detach().double() / scale if name in in_input_units else weight.detach()
+            for name, weight in self.weights().items()
+        }
+        folded = self.rewritten(replace(blocks, preprocess=Raw()), weights)
+        folded.scale.fill_(1)
         return folded
+
+    @torch.no_grad()
+    def rewritten(self, composition: Composition, weights: Mapping[str, Tensor]) -> SparseAutoencoder:
+        """A dictionary of other blocks and weights, with the sites, provenance, scale and dtype of this one."""
+        other = SparseAutoencoder(composition, self.d_in, self.d_dict, sites=self.sites_in, provenance=self.provenance)
+        other.training_config = self.training_config
+        other.to(self.W_enc.device, self.W_enc.dtype)
+        for name, weight in other.weights().items():
+            weight.copy_(weights[name])
+        other.scale.copy_(self.scale)
+        return other
 
     # The dictionary
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -23,7 +23,7 @@ from saebench.dictionaries.blocks.objective import Objective, Reconstruction
 from saebench.dictionaries.blocks.optimiser import OptimiserSpec
 from saebench.dictionaries.blocks.preprocess import Preprocess, Raw
 from saebench.dictionaries.blocks.regularisers import L0, L1, AuxK, GatedAux, Regulariser
-from saebench.dictionaries.blocks.rules import LatentThreshold, Positive
+from saebench.dictionaries.blocks.rules import LatentThreshold
 from saebench.dictionaries.blocks.sparsifier import Sparsifier
 from saebench.dictionaries.contract import Traits
 from saebench.errors import CompositionError
@@ -108,8 +108,7 @@ class Composition:
     def traits(self) -> Traits:
         """What readers of codes must know, of the dictionary after training."""
         rule = self.sparsifier.rule.inference()
-        per_latent = isinstance(rule, LatentThreshold | Positive) or rule.threshold == "scalar"
-        foldable = per_latent and self.sparsifier.score.kind in ("z", "gate") and not self.sparsifier.value.signed
+        foldable = rule.per_latent and self.sparsifier.score.kind in ("z", "gate") and not self.sparsifier.value.signed
         return Traits(
             signed=self.sparsifier.value.signed,
             ordered_latents=self.decoder.ordered,
@@ -126,10 +125,6 @@ class Composition:
             sparsifier=self.sparsifier.inference(),
             decoder=self.decoder,
         )
-
-    def with_preprocess(self, preprocess: Preprocess) -> Composition:
-        """The same with another preprocessing."""
-        return replace(self, preprocess=preprocess)
 
     def inference_config(self) -> dict[str, Any]:
         """JSON object of the blocks that change `encode` or `decode` after training."""

@@ -28,19 +28,21 @@ class Init(Block, abc.ABC):
 @block("init", "tied")
 @dataclass(frozen=True)
 class Tied(Init):
-    """Random atoms of norm `norm`, `W_enc = W_dec`, `b_dec` at a centre of the sample.
+    """Random atoms of norm `norm`, `W_enc = encoder_scale * W_dec`, `b_dec` at a centre of the sample.
 
     Args:
         norm: norm of each atom.
+        encoder_scale: below 1 where latents start many at once, so that the first reconstruction does not overshoot.
         b_dec: "zero", "mean" or "geometric_median" of the sample.
     """
 
     norm: float = 1.0
+    encoder_scale: float = 1.0
     b_dec: Centre = "zero"
 
     def __post_init__(self) -> None:
-        if not self.norm > 0:
-            raise CompositionError("atoms need a positive norm", field="init.norm")
+        if not (self.norm > 0 and self.encoder_scale > 0):
+            raise CompositionError("atoms and encoder rows need a positive norm", field="init")
 
     @torch.no_grad()
     def fill(self, weights: Weights, generator: torch.Generator, sample: Tensor | None) -> None:
@@ -48,7 +50,7 @@ class Tied(Init):
         drawn = torch.randn(atoms.shape, generator=generator, device=generator.device, dtype=torch.float32)
         normalise_rows(drawn)
         atoms.copy_(drawn.mul_(self.norm))
-        weights["W_enc"].copy_(atoms)
+        weights["W_enc"].copy_(atoms * self.encoder_scale)
         if self.b_dec == "zero":
             return
         if sample is None:

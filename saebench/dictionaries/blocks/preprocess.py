@@ -37,3 +37,12 @@ class MeanScale(Preprocess):
 
     def fit(self, sample: Tensor) -> float:
         return float(sample.shape[1] ** 0.5 / sample.double().norm(dim=1).mean())
+
+
+@block("preprocess", "unit_scale")
+@dataclass(frozen=True)
+class UnitScale(Preprocess):
+    """Scaled so that the mean squared norm is 1: `s = 1 / sqrt(E||x||^2)` (Rajamanoharan et al. 2024)."""
+
+    def fit(self, sample: Tensor) -> float:
+        return float(sample.double().square().sum(1).mean().rsqrt())

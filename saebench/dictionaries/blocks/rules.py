@@ -28,12 +28,14 @@ class Rule(Block, abc.ABC):
         learned: that tensor is a parameter (otherwise a buffer that a controller sets).
         needs_controller: that tensor has no value unless a controller tracks it in training.
         batch_coupled: the choice for a token depends on the other tokens.
+        per_latent: the choice of a latent depends on its own score alone.
     """
 
     threshold: ClassVar[Literal["latent", "scalar"] | None] = None
     learned: ClassVar[bool] = False
     needs_controller: ClassVar[bool] = False
     batch_coupled: ClassVar[bool] = False
+    per_latent: ClassVar[bool] = True
 
     @abc.abstractmethod
     def choose(self, score: Tensor, weights: Weights) -> Entries:
@@ -135,6 +137,8 @@ class RowTopK(Rule):
 
     k: int
 
+    per_latent: ClassVar[bool] = False
+
     def __post_init__(self) -> None:
         check_budget(self.k)
 
@@ -180,6 +184,7 @@ class BatchTopK(Rule):
     threshold: ClassVar[Literal["latent", "scalar"] | None] = "scalar"
     needs_controller: ClassVar[bool] = True
     batch_coupled: ClassVar[bool] = True
+    per_latent: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_budget(self.k)
