@@ -21,7 +21,7 @@ from saebench.training.state import LOG_FILE, STATE_FILE, replacing, save_state,
 from saebench.training.update import Updater
 
 
-class LossNotFinite(Exception):
+class NonFiniteLossError(Exception):
     """The loss of a member became NaN or infinite; its parameters are of no use from here on."""
 
 
@@ -107,7 +107,7 @@ class MemberRun:
         """Take one step on activations `[n, d]`.
 
         Raises:
-            LossNotFinite: the loss is NaN or infinite; nothing was updated.
+            NonFiniteLossError: the loss is NaN or infinite; nothing was updated.
         """
         self.whole = False
         state = TrainingState(
@@ -122,8 +122,8 @@ class MemberRun:
             control.before_step(state)
         result = self.model.training_pass(batch, state)
         if not math.isfinite(result.loss.item()):
-            raise LossNotFinite
-        result.loss.backward()
+            raise NonFiniteLossError
+        torch.autograd.backward(result.loss)
         lr = self.updater.rate * self.settings.lr_factor(self.step)
         self.updater.step(lr)
         self.silent.add_(len(batch)).masked_fill_(result.fired > 0, 0)

@@ -11,12 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saebench.dictionaries.autoencoder import SparseAutoencoder
 from saebench.dictionaries.checkpoints import load
 from saebench.dictionaries.contract import Dictionary, Provenance
 from saebench.errors import CheckpointError, DataError, StorageError, SubjectFailed, UsageError
 from saebench.progress import Bar, Progress, Silent
-from saebench.training.member_run import LossNotFinite, MemberRun
+from saebench.training.member_run import MemberRun, NonFiniteLossError
 from saebench.training.settings import DTYPES, Member, TrainSettings
 from saebench.training.state import STATE_FILE, load_state, require_equal
 from saebench.training.stream import Stream
@@ -88,9 +87,7 @@ def train_panel(
     return {name: trained[name] for name in names}
 
 
-def _record(
-    member: Member, settings: TrainSettings, sites: tuple[str, ...], provenance: Provenance
-) -> dict[str, Any]:
+def _record(member: Member, settings: TrainSettings, sites: tuple[str, ...], provenance: Provenance) -> dict[str, Any]:
     """Everything that the result depends on, as JSON values."""
     shared = {name: value for name, value in asdict(settings).items() if name not in FREE}
     record = {
@@ -169,7 +166,7 @@ def _train(
                 for run in [run for run in alive if run.step == step]:
                     try:
                         run.advance(batch)
-                    except LossNotFinite:
+                    except NonFiniteLossError:
                         alive.remove(run)
                         failures.append(_failure(run, batch))
                         progress.note(failures[-1])

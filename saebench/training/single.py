@@ -63,10 +63,7 @@ def train(
         raise UsageError("give either `settings` or `steps`")
     if isinstance(architecture, Composition) and options:
         raise UsageError(f"a composition takes no options ({', '.join(options)})")
-    if isinstance(architecture, Composition):
-        composition = architecture
-    else:
-        composition = ARCHITECTURES.get(architecture)(**options)
+    composition = ARCHITECTURES.get(architecture)(**options) if isinstance(architecture, str) else architecture
     batches = TensorBatches(activations, batch_size, seed=data_seed) if isinstance(activations, Tensor) else activations
     member = Member(out.name if out is not None else composition.architecture, composition, d_dict, train_seed)
     trained = train_panel(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 from zipfile import BadZipFile
 
 import torch
@@ -78,7 +78,7 @@ def save_state(state: Mapping[str, Any], path: Path) -> None:
     with replacing(path) as stream:
         writer = _Writer(stream)
         try:
-            torch.save(dict(state), writer)
+            torch.save(dict(state), cast(BinaryIO, writer))
         except RuntimeError:
             if writer.error is not None:
                 raise writer.error from None

@@ -8,6 +8,13 @@ from torch import Tensor, nn
 from saebench.dictionaries.autoencoder import SparseAutoencoder
 from saebench.dictionaries.blocks.optimiser import OptimiserSpec
 
+
+class _Adam(torch.optim.Adam):
+    """Adam whose fused kernel divides gradients by a number on the way, as it does for gradient scaling."""
+
+    grad_scale: Tensor | None = None
+
+
 class Updater:
     """The optimiser of one dictionary, with its constraint around it.
 
@@ -21,9 +28,7 @@ class Updater:
         self.clip = spec.clip
         self.rate = spec.rate(model.d_dict)
         self.parameters: dict[str, nn.Parameter] = dict(model.named_parameters())
-        self.adam = torch.optim.Adam(
-            self.parameters.values(), lr=self.rate, betas=spec.betas, eps=spec.eps, fused=True
-        )
+        self.adam = _Adam(self.parameters.values(), lr=self.rate, betas=spec.betas, eps=spec.eps, fused=True)
 
     def step(self, lr: float) -> None:
         """Apply and then drop the gradients that `backward` has left."""

@@ -6,6 +6,7 @@ with unit atoms and projected gradients, sae-lens's with codes rescaled by decod
 """
 
 import statistics
+import sys
 import time
 from dataclasses import replace
 
@@ -108,10 +109,10 @@ def test_training_step_against_sae_lens(benchmark, capsys, matched):
         losses=losses,
     )
     with capsys.disabled():
-        print(
+        sys.stdout.write(
             f"\nTopK {D} -> {LATENTS}, k {K}, batch {BATCH}, {'matched' if matched else 'defaults'}: "
             f"{1 / statistics.median(mine):.2f} steps/s, sae-lens {1 / statistics.median(other):.2f}, "
-            f"ratio {ratio:.2f} (goal 2.0); held-out loss {losses[0]:.4f} against {losses[1]:.4f}"
+            f"ratio {ratio:.2f} (goal 2.0); held-out loss {losses[0]:.4f} against {losses[1]:.4f}\n"
         )
     if matched:
         assert losses[0] == pytest.approx(losses[1], rel=0.02)

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 import torch
@@ -58,7 +59,9 @@ def test_units_of_the_activations_do_not_matter(toy, name):
     plain = train(member(name).composition, x, d_dict=64, settings=settings, batch_size=256)
     large = train(member(name).composition, x * 64, d_dict=64, settings=settings, batch_size=256)
     held_out = toy.held_out(256)
-    assert torch.allclose(large.decode(large.encode(held_out * 64)) / 64, plain.decode(plain.encode(held_out)), atol=1e-5)
+    assert torch.allclose(
+        large.decode(large.encode(held_out * 64)) / 64, plain.decode(plain.encode(held_out)), atol=1e-5
+    )
 
 
 def test_unit_atoms_have_norm_one(toy):
@@ -105,7 +108,7 @@ def test_silent_latents_count_as_dead_after_so_many_tokens(toy, tmp_path):
 def test_progress_sees_every_step_and_the_spread_over_members(toy):
     class Recorder(Bar):
         steps = 0.0
-        fields: dict[str, object] = {}
+        fields: ClassVar[dict[str, object]] = {}
 
         def advance(self, amount=1, **fields):
             Recorder.steps += amount
@@ -116,7 +119,9 @@ def test_progress_sees_every_step_and_the_spread_over_members(toy):
             assert (label, total, unit) == ("training 2 dictionaries", 7, "steps")
             return Recorder()
 
-    train_panel([member(k=4, called="a"), member(k=8, called="b")], toy.batches(), TrainSettings(steps=7), progress=Watching())
+    train_panel(
+        [member(k=4, called="a"), member(k=8, called="b")], toy.batches(), TrainSettings(steps=7), progress=Watching()
+    )
     assert Recorder.steps == 7
     assert set(Recorder.fields) == {"loss", "l0", "dead"}
     assert Recorder.fields["l0"] == "4-8"
@@ -124,7 +129,9 @@ def test_progress_sees_every_step_and_the_spread_over_members(toy):
 
 def test_a_member_that_diverges_is_named_and_the_others_are_kept(toy, tmp_path):
     bad = member("relu", called="wild", lr=1e30)
-    with pytest.raises(SubjectFailed, match=r"member 'wild': the loss of step \d+ is not finite.*the other 1 are trained"):
+    with pytest.raises(
+        SubjectFailed, match=r"member 'wild': the loss of step \d+ is not finite.*the other 1 are trained"
+    ):
         train_panel([bad, member(k=6)], toy.batches(), TrainSettings(steps=20), out=tmp_path)
     alone = train_panel([member(k=6)], toy.batches(), TrainSettings(steps=20))["topk-0"]
     assert same(load(tmp_path / "topk-0"), alone)

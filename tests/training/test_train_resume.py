@@ -55,7 +55,7 @@ def test_an_interrupted_run_goes_on_bit_equal(toy, tmp_path, seekable):
     train_panel(members(), toy.batches(64), SETTINGS, out=tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         train_panel(members(), Plain(toy.batches(64), stop_at=13), SETTINGS, out=tmp_path / "cut")
-    states = [path for path in (tmp_path / "cut").rglob("train_state.pt")]
+    states = list((tmp_path / "cut").rglob("train_state.pt"))
     assert [torch.load(path, weights_only=True)["step"] for path in states] == [13, 13, 13]
     batches = toy.batches(64) if seekable else Plain(toy.batches(64))
     train_panel(members(), batches, SETTINGS, out=tmp_path / "cut", resume=True)
@@ -172,9 +172,7 @@ def test_other_settings_are_refused_by_name(toy, tmp_path, finished, field, memb
         assert not finished
     before = files(tmp_path)
     with pytest.raises(ConfigError) as caught:
-        train_panel(
-            [member], toy.batches(64), settings, out=tmp_path, resume=True, provenance=Provenance(data=data)
-        )
+        train_panel([member], toy.batches(64), settings, out=tmp_path, resume=True, provenance=Provenance(data=data))
     assert caught.value.field == field
     assert files(tmp_path) == before
 
@@ -182,7 +180,7 @@ def test_other_settings_are_refused_by_name(toy, tmp_path, finished, field, memb
 def test_another_batch_size_is_refused(toy, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train_panel([topk()], Plain(toy.batches(64), stop_at=8), SETTINGS, out=tmp_path)
-    with pytest.raises(ConfigError, match="batch_size: .*64, not with 32"):
+    with pytest.raises(ConfigError, match=r"batch_size: .*64, not with 32"):
         train_panel([topk()], toy.batches(32), SETTINGS, out=tmp_path, resume=True)
 
 

@@ -34,6 +34,7 @@ class Control(abc.ABC):
 
     def before_step(self, state: TrainingState) -> None:
         """Write coefficients for the coming step."""
+        return
 
     def after_step(self, result: TrainingPass) -> Tensor | None:
         """Look at the step's result; a returned `[d_dict]` permutation becomes the new order of latents."""
