@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from saebench.progress import Progress, Silent
-from saebench.results.store import ResultStore
 from saebench.run.evaluate import Outcome, Settings, run_suite, set_scene
 from saebench.run.suite import load_suite
 from saebench.run.training import TrainingJob, members_of, train_on
@@ -48,7 +47,7 @@ def quickstart(
         AssetError: the packaged model or corpus cannot be fetched.
         StorageError: the disk is full; what finished is kept.
     """
-    from saebench.report.page import build_leaderboard
+    from saebench.report.leaderboard import build_leaderboard
     from saebench.tracking.mlflow import sync
 
     progress = progress or Silent()
@@ -80,5 +79,5 @@ def quickstart(
     permuted = f"control:permuted?of={subjects[0]}"
     outcome = run_suite([*subjects, permuted], suite, settings, progress, scene=scene)
     report = sync(out / "results", mlflow)
-    page = build_leaderboard(ResultStore(out / "results").all(), out / "leaderboard")
+    page = build_leaderboard(out / "results", out / "leaderboard")
     return Story(outcome, page, report.uri)
