@@ -75,7 +75,7 @@ def compare(results: Results | str | Path, *, base: str | None = None) -> list[C
 
     Args:
         results: what `evaluate` gave, or a results folder.
-        base: subject that differences are taken to; None: the first control that a task names oracle or identity.
+        base: subject that paired differences are taken to; None: no differences.
     """
     from saebench.report.comparing import compare_results
     from saebench.results.frame import Results

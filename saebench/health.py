@@ -80,20 +80,20 @@ def existing(path: Path) -> Path:
 
 
 def clear(name: str) -> int:
-    """Empty one cache, or "all". Returns the bytes that this freed.
+    """Empty one cache, or "all"; activations that a living process reads stay. Returns the bytes that this freed.
 
     Raises:
         UnknownName: no such cache.
     """
+    from saebench.activations.store import ActivationStore
     from saebench.assets.cache import cache_folder, size_of, storage_errors
 
     if name not in {*CACHES, "all"}:
         raise UnknownName("cache", name, near_misses(name, dict.fromkeys(CACHES)), (*CACHES, "all"))
-    freed = 0
-    for cache in CACHES if name == "all" else (name,):
-        folder = cache_folder() / cache
-        if folder.is_dir():
-            freed += size_of(folder)
-            with storage_errors(folder):
-                shutil.rmtree(folder)
+    freed = ActivationStore().empty() if name != "assets" else 0
+    folder = cache_folder() / "assets"
+    if name != "activations" and folder.is_dir():
+        freed += size_of(folder)
+        with storage_errors(folder):
+            shutil.rmtree(folder)
     return freed

@@ -20,7 +20,7 @@ def compare(
     ] = None,
     out: Out = Path("results"),
     base: Annotated[str | None, typer.Option("--base", help="Subject that differences are taken to.")] = None,
-    task: Annotated[str, typer.Option("--task", help="Task whose results are compared.")] = "reconstruction@1",
+    task: Annotated[str | None, typer.Option("--task", help="Compare this task alone.")] = None,
     metric: Annotated[
         list[str] | None, typer.Option("--metric", help="Metric to show; repeatable. Default: the task's headline.")
     ] = None,
@@ -38,4 +38,4 @@ def compare(
     elif format == "table":
         console.out.print(render(tables, "table", console.out.width))
     else:
-        console.print_text(render(tables, format, console.out.width))
+        console.print_text(str(render(tables, format, console.out.width)))

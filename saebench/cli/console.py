@@ -34,6 +34,11 @@ def print_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
+def print_text(text: str) -> None:
+    """Text on stdout as it is, without wrapping or markup."""
+    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+
+
 def print_error(text: str) -> None:
     """One error on stderr."""
     err.print("error:", style="bold red", end=" ")

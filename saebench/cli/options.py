@@ -15,7 +15,7 @@ Subjects = Annotated[
     list[str] | None,
     typer.Option(
         "--subject",
-        help="What to score; repeatable. A folder, or sae_lens:RELEASE/ID, hf:REPO[/PATH], dictionary_learning:PATH, "
+        help="What to score; repeatable. A folder, or sae_lens:RELEASE/ID, hf:REPO\\[/PATH], dictionary_learning:PATH, "
         "sparsify:PATH, baseline:pca?l0=32, control:random?l0=32, control:permuted?of=SUBJECT.",
     ),
 ]
