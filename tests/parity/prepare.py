@@ -14,6 +14,7 @@ from pathlib import Path
 PEERS = {
     "dictionary_learning": ("dictionary-learning==0.1.0",),
     "sparsify": ("eai-sparsify==1.3.3", "natsort==8.4.0", "schedulefree==1.4.1"),
+    "sae_bench": ("sae-bench==0.6.0",),
 }
 
 
@@ -28,7 +29,8 @@ def prepare(peer: str, packages: tuple[str, ...], root: Path) -> None:
         done.write_text(" ".join(packages))
     shutil.rmtree(root / peer, ignore_errors=True)
     script = Path(__file__).with_name(f"make_{peer}.py")
-    environment = {**os.environ, "PYTHONPATH": str(installed), "SPARSIFY_DISABLE_TRITON": "1"}
+    path = os.pathsep.join([str(installed), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": path, "SPARSIFY_DISABLE_TRITON": "1"}
     subprocess.run([sys.executable, str(script), str(root / peer)], check=True, env=environment)
 
 

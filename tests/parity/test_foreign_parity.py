@@ -1,6 +1,5 @@
 """Adapters against the libraries themselves, on checkpoints that those made (see prepare.py)."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -26,13 +25,6 @@ CASES = {
     ),
     "sparsify": ("topk", "free_decoder", "square", "expansion", "groupmax"),
 }
-
-
-@pytest.fixture(scope="session")
-def peers() -> Path:
-    if "SAEBENCH_PARITY" not in os.environ:
-        pytest.skip("other implementations have not run: tox run -e parity, or prepare.py and SAEBENCH_PARITY=FOLDER")
-    return Path(os.environ["SAEBENCH_PARITY"])
 
 
 @pytest.mark.parametrize(("peer", "case"), [(peer, case) for peer, cases in CASES.items() for case in cases])
