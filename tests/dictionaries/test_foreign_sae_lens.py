@@ -193,6 +193,45 @@ def test_export_of_our_own_architectures_folds_what_training_put_on_the_input(tm
             torch.testing.assert_close(theirs.decode(theirs.encode(x)), dictionary(x), atol=1e-4, rtol=1e-4)
 
 
+def test_export_keeps_run_time_normalisation(tmp_path: Path) -> None:
+    from sae_lens import SAE
+
+    theirs = sae("topk", normalize_activations="layer_norm")
+    exported = SAE.load_from_disk(to_sae_lens(adapt(theirs), tmp_path))
+    assert exported.cfg.normalize_activations == "layer_norm"
+    assert_same(adapt(theirs), exported, activations())
+
+
+def test_a_threshold_on_norm_weighted_scores_is_exported_latent_by_latent(tmp_path: Path) -> None:
+    from sae_lens import SAE
+
+    from saebench.dictionaries.blocks.composition import Composition
+    from saebench.dictionaries.blocks.rules import ScalarThreshold
+    from saebench.dictionaries.blocks.sparsifier import NormScore, Sparsifier
+
+    dictionary = SparseAutoencoder(Composition("c", sparsifier=Sparsifier(NormScore(), ScalarThreshold())), D, LATENTS)
+    dictionary.initialise(torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        dictionary.W_dec.mul_(torch.linspace(0.3, 3, LATENTS).unsqueeze(1))
+        dictionary.threshold.fill_(1.0)
+    assert_same(dictionary, SAE.load_from_disk(to_sae_lens(dictionary, tmp_path)), activations())
+
+
+def test_what_sae_lens_has_no_form_for_is_not_exported(tmp_path: Path) -> None:
+    from saebench.baselines.controls import Identity
+    from saebench.dictionaries.blocks.composition import Composition
+    from saebench.dictionaries.blocks.rules import GroupMax
+    from saebench.dictionaries.blocks.sparsifier import Sparsifier
+
+    grouped = SparseAutoencoder(Composition("groupmax", sparsifier=Sparsifier(rule=GroupMax(4))), D, LATENTS)
+    grouped.initialise(torch.Generator().manual_seed(0))
+    with pytest.raises(CheckpointError, match="no form for these blocks: linear, z, group_max"):
+        to_sae_lens(grouped, tmp_path / "a")
+    with pytest.raises(CheckpointError, match="no form for Identity"):
+        to_sae_lens(Identity(4), tmp_path / "b")
+    assert not list(tmp_path.iterdir())
+
+
 def test_architectures_without_a_form_are_refused_with_the_reason(tmp_path: Path) -> None:
     theirs = sae("standard")
     theirs.save_model(tmp_path)

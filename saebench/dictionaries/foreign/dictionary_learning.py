@@ -23,11 +23,6 @@ from saebench.errors import CheckpointError
 CONFIG, WEIGHTS = "config.json", "ae.pt"
 
 
-def matches(folder: Path) -> bool:
-    """The folder holds a dictionary_learning checkpoint."""
-    return (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file()
-
-
 def read(folder: Path) -> Weights:
     """The dictionary of one trainer.
 

@@ -35,7 +35,7 @@ def to_sae_lens(dictionary: Dictionary, folder: Path | str) -> Path:
     if isinstance(dictionary, NormalisedDictionary):
         normalisation, coder = dictionary.how, dictionary.of
     if not isinstance(coder, SparseAutoencoder):
-        raise CheckpointError(f"sae-lens has no form for a {type(coder).__name__}", file=folder)
+        raise CheckpointError(f"sae-lens has no form for {type(coder).__name__}", file=folder)
     validate(coder, folder)
     if float(coder.scale) != 1:
         coder = coder.fold()

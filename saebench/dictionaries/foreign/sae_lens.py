@@ -57,11 +57,6 @@ OLD_NAMES = {
 """Fields of configurations before version 6, with their present names."""
 
 
-def matches(folder: Path) -> bool:
-    """The folder holds a sae-lens checkpoint."""
-    return (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file()
-
-
 def read(folder: Path) -> Dictionary:
     """The SAE of a folder.
 

@@ -18,11 +18,6 @@ CONFIG, WEIGHTS = "cfg.json", "sae.safetensors"
 RULES: dict[str, Rule] = {"topk": "topk", "groupmax": "groupmax"}
 
 
-def matches(folder: Path) -> bool:
-    """The folder holds a sparsify checkpoint."""
-    return (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file()
-
-
 def read(folder: Path) -> Weights:
     """The coder of one hookpoint.
 
