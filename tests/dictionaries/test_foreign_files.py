@@ -206,7 +206,7 @@ def test_provenance_and_sites_come_from_the_configuration(tmp_path: Path) -> Non
     dictionary = load_any(trainer(tmp_path, state(), trainer_class="TopKTrainer", submodule_name="resid_post_layer_4"))
     assert dictionary.sites_in == ("blocks.4.hook_resid_post",)
     origin = dictionary.provenance
-    assert (origin.architecture, origin.lm, origin.train_seed) == ("TopKTrainer", "EleutherAI/pythia-70m", 3)
+    assert (origin.architecture, origin.lm, origin.train_seed) == ("topk", "EleutherAI/pythia-70m", 3)
     assert load_any(coder(tmp_path / "layers.7.mlp")).sites_in == ("blocks.7.hook_mlp_out",)
     assert load_any(coder(tmp_path / "somewhere")).sites_in == ()
 

@@ -21,6 +21,17 @@ from saebench.dictionaries.foreign.weights import Weights
 from saebench.errors import CheckpointError
 
 CONFIG, WEIGHTS = "config.json", "ae.pt"
+TRAINED_BY = {
+    "StandardTrainer": "relu",
+    "StandardTrainerAprilUpdate": "relu_april",
+    "PAnnealTrainer": "p_anneal",
+    "GatedSAETrainer": "gated",
+    "JumpReluTrainer": "jumprelu",
+    "TopKTrainer": "topk",
+    "BatchTopKTrainer": "batchtopk",
+    "MatryoshkaBatchTopKTrainer": "matryoshka_batchtopk",
+}
+"""The catalogue's names of what the trainers train."""
 
 
 def read(folder: Path) -> Weights:
@@ -40,8 +51,9 @@ def read(folder: Path) -> Weights:
         )
     weights = CLASSES[name](read_pickle(folder / WEIGHTS), config, folder)
     submodule = config.get("submodule_name")
+    trainer = str(config.get("trainer_class", name))
     provenance = Provenance(
-        architecture=str(config.get("trainer_class", name)),
+        architecture=TRAINED_BY.get(trainer, trainer),
         lm=config.get("lm_name"),
         train_seed=config.get("seed"),
         extra={"format": "dictionary_learning", **json_values(config)},

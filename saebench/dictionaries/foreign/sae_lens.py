@@ -213,8 +213,9 @@ def matryoshka_widths(config: Mapping[str, Any], metadata: Mapping[str, Any]) ->
 
 def provenance_of(config: Mapping[str, Any], metadata: Mapping[str, Any], architecture: str) -> Provenance:
     """What the configuration says about where the SAE comes from."""
+    trained = str(metadata.get("training_architecture") or architecture)
     return Provenance(
-        architecture=str(metadata.get("training_architecture") or architecture),
+        architecture="relu" if trained == "standard" else trained,
         lm=metadata.get("model_name"),
         data=metadata.get("dataset_path"),
         extra={"format": "sae_lens", **json_values(metadata)},
