@@ -58,7 +58,7 @@ class Stage:
     def origin(self, part: str) -> dict[str, str]:
         """What identifies activations of a part: they are the fit data of a baseline."""
         data = self.evaluated_fingerprint if part == "eval" else self.fit_fingerprint
-        return {"lm": self.lm.weights_hash, "data": data, "site": self.site, "dtype": str(self.lm.dtype)}
+        return {"lm": self.lm.fingerprint, "data": data, "site": self.site, "dtype": str(self.lm.dtype)}
 
 
 @dataclass

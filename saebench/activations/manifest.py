@@ -28,7 +28,7 @@ class EntryKey(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    lm_weights_hash: str
+    lm_fingerprint: str
     tokenizer_hash: str
     site: str
     data_fingerprint: str
@@ -129,7 +129,7 @@ def shard_file(folder: Path, shard: int) -> Path:
 def new_manifest(lm: LanguageModel, rows: PackedRows, site: str, store_dtype: torch.dtype, batch_rows: int) -> Manifest:
     """The manifest of an entry of which nothing is made."""
     key = EntryKey(
-        lm_weights_hash=lm.weights_hash,
+        lm_fingerprint=lm.fingerprint,
         tokenizer_hash=lm.tokenizer_hash,
         site=site,
         data_fingerprint=rows.fingerprint,

@@ -54,6 +54,16 @@ def files_hash(files: Sequence[Path]) -> str:
     return found
 
 
+UNUSED_CONFIG = frozenset({"_name_or_path", "transformers_version", "dtype", "torch_dtype", "architectures"})
+"""Entries of a model's configuration that do not change what it computes."""
+
+
+def config_hash(config: Any) -> str:
+    """32 hex digits over a Hugging Face model configuration: equal weights compute other things under another one."""
+    entries = json.loads(config.to_json_string(use_diff=False))
+    return digest({name: value for name, value in entries.items() if name not in UNUSED_CONFIG})
+
+
 def tokenizer_hash(tokenizer: Any) -> str:
     """32 hex digits over what a tokenizer does with a text.
 

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from saebench.errors import InputError, SiteError, UsageError
+from saebench.fingerprint import digest
 from saebench.lm.families import FAMILIES
 from saebench.lm.generation import generate
-from saebench.lm.hashes import state_hash, tokenizer_hash
+from saebench.lm.hashes import config_hash, state_hash, tokenizer_hash
 from saebench.lm.hooks import Tap, skipped, tap
 from saebench.lm.loading import choose_device, load_parts, locate
 from saebench.lm.sites import Kind, Site, find_site, site_table
@@ -66,6 +67,11 @@ class LanguageModel:
     def dtype(self) -> torch.dtype:
         """The dtype that it computes in."""
         return next(self.hf.parameters()).dtype  # type: ignore[no-any-return]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """32 hex digits over weights and configuration: what decides the model's activations and logits."""
+        return digest([self.weights_hash, config_hash(self.hf.config)])
 
     @cached_property
     def tokenizer_hash(self) -> str:

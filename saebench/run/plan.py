@@ -149,7 +149,7 @@ def make_unit(
         packing=dict(rows.packing),
         mask_rule=rows.mask_rule,
         tokenizer=scene.lm.tokenizer_hash,
-        lm=scene.lm.weights_hash,
+        lm=scene.lm.fingerprint,
         eval_seed=eval_seed,
         dtype=scene.dtype_label,
         batch_size=rows_per_block if card.batch_sensitive else None,

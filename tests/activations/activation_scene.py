@@ -48,7 +48,7 @@ class Table:
     """A language model without depth: an activation is looked up by token and site, and grows with the position."""
 
     name = "table"
-    weights_hash = "table"
+    fingerprint = "table"
     tokenizer_hash = "letters"
     device = torch.device("cpu")
     dtype = torch.float32

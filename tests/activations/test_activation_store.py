@@ -80,7 +80,7 @@ def test_a_pass_runs_for_the_missing_site_alone(tmp_path: Path) -> None:
 def test_the_key_covers_what_decides_the_values(tmp_path: Path) -> None:
     store, rows = fresh_store(tmp_path), random_rows()
     lm, other = counting_model(tmp_path), counting_model(tmp_path)
-    other.weights_hash = "other"  # type: ignore[attr-defined]
+    other.fingerprint = "other"  # type: ignore[attr-defined]
     keys = {
         make(store, lm, rows, SITE)[SITE].key,
         make(store, lm, rows, MLP)[MLP].key,

@@ -202,3 +202,11 @@ def test_every_listed_model_is_an_asset() -> None:
     from saebench.assets import ASSETS
 
     assert {LMS.get(name).asset for name in LMS} <= {name for name in ASSETS if ASSETS.get(name).kind == "lm"}
+
+
+def test_the_fingerprint_sees_a_configuration_that_the_weights_do_not() -> None:
+    """Llama and Mistral share every tensor here; a sliding window makes them compute other things."""
+    llama, mistral = tiny_model("llama"), tiny_model("mistral")
+    assert llama.weights_hash == mistral.weights_hash
+    assert llama.fingerprint != mistral.fingerprint
+    assert llama.fingerprint == tiny_model("llama").fingerprint

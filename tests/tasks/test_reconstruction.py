@@ -118,7 +118,7 @@ def test_giving_back_nothing_recovers_nothing(lm, data):
 
 def test_losses_equal_a_full_pass_with_the_site_replaced(lm, data):
     """The whole model, run from the tokens with a hook that encodes and decodes unmasked positions."""
-    dictionary = RandomLinear(16, 64, seed=1)
+    dictionary = RandomLinear.draw(16, 64, seed=1)
     scores, _ = score(lm, data, {"random": dictionary})
     tokens = torch.from_numpy(data.tokens.astype(np.int64))
     mask = torch.from_numpy(np.array(data.mask))
@@ -143,7 +143,7 @@ def test_losses_equal_a_full_pass_with_the_site_replaced(lm, data):
 
 
 def test_activation_metrics_equal_their_formulas(lm, data):
-    dictionary = RandomLinear(16, 64, seed=1)
+    dictionary = RandomLinear.draw(16, 64, seed=1)
     scores, _ = score(lm, data, {"random": dictionary})
     x = data.block(0, ROWS)[torch.from_numpy(np.array(data.mask))].double()
     codes = dictionary.encode(x.float()).dense().double()
@@ -161,7 +161,7 @@ def test_activation_metrics_equal_their_formulas(lm, data):
 
 def test_legacy_metrics_equal_sae_bench_formulas(lm, data):
     """Batches of 16 rows, as published: EV by token about the batch mean, MSE over the tokens of the batch."""
-    dictionary = RandomLinear(16, 64, seed=1)
+    dictionary = RandomLinear.draw(16, 64, seed=1)
     scores, _ = score(lm, data, {"random": dictionary})
     made = values(scores["random"])
     evs, mses, squares, residuals = [], [], [], []
@@ -199,7 +199,7 @@ def test_sae_bench_060_explained_variance_of_the_mean_is_near_one():
 
 
 def test_block_size_changes_nothing_beyond_rounding(lm, data):
-    dictionary = RandomLinear(16, 64, seed=1)
+    dictionary = RandomLinear.draw(16, 64, seed=1)
     reference = values(score(lm, data, {"a": dictionary}, rows_per_block=4)[0]["a"])
     for rows in (1, 7, ROWS):
         other = values(score(lm, data, {"a": dictionary}, rows_per_block=rows)[0]["a"])
@@ -208,7 +208,7 @@ def test_block_size_changes_nothing_beyond_rounding(lm, data):
 
 
 def test_company_and_order_change_nothing(lm, data):
-    first, second = RandomLinear(16, 64, seed=1), RandomLinear(16, 32, seed=2)
+    first, second = RandomLinear.draw(16, 64, seed=1), RandomLinear.draw(16, 32, seed=2)
     alone = score(lm, data, {"a": first})[0]["a"]
     together = score(lm, data, {"b": second, "a": first})[0]["a"]
     for name, column in alone.tables["documents"].columns.items():
@@ -252,7 +252,7 @@ class Counting:
 
 
 def test_a_killed_run_goes_on_bit_equal_and_redoes_no_finished_block(lm, data, tmp_path):
-    made = {"a": RandomLinear(16, 64, seed=1), "b": RandomLinear(16, 32, seed=2)}
+    made = {"a": RandomLinear.draw(16, 64, seed=1), "b": RandomLinear.draw(16, 32, seed=2)}
     whole = score(lm, data, made)[0]
     path = tmp_path / "journal.npz"
     with pytest.raises(Killed), killed_after(lm, 15):
