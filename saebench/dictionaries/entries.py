@@ -119,7 +119,7 @@ class Entries:
         if self.latents is None:
             return values @ rows
         if self.latents.numel() == 0:
-            return rows.new_zeros(self.n, rows.shape[1])
+            return rows.new_zeros(self.n, rows.shape[1]) + values.sum()
         starts = None if self.tokens is None else self._starts
         total = functional.embedding_bag(self.latents, rows.detach(), starts, mode="sum", per_sample_weights=values)
         if not (torch.is_grad_enabled() and rows.requires_grad):

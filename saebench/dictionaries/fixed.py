@@ -29,6 +29,7 @@ for _kind, _where in {
     "random": "saebench.baselines.controls:RandomDictionary",
     "permuted_decoder": "saebench.baselines.controls:PermutedDecoder",
     "pca": "saebench.baselines.pca:PrincipalComponents",
+    "random_linear": "saebench.dictionaries.fakes:RandomLinear",
     "normalised": "saebench.dictionaries.foreign.normalised:NormalisedDictionary",
 }.items():
     KINDS.add(_kind, _where)

@@ -63,7 +63,7 @@ class Tied(Init):
 def geometric_median(points: Tensor, rounds: int = 100, tolerance: float = 1e-6) -> Tensor:
     """The point `[d]` with the least sum of distances to `points` `[n, d]`.
 
-    Weiszfeld's iteration from the mean, until a round moves less than `tolerance` of the mean distance.
+    Weiszfeld's iteration from the mean, until a round moves at most `tolerance` of the median distance.
     """
     points = points.double()
     centre = points.mean(0)
@@ -72,6 +72,6 @@ def geometric_median(points: Tensor, rounds: int = 100, tolerance: float = 1e-6)
         moved = (points / distances.unsqueeze(1)).sum(0) / distances.reciprocal().sum()
         step = (moved - centre).norm()
         centre = moved
-        if step <= tolerance * distances.mean():
+        if step <= tolerance * distances.median():
             break
     return centre.float()
