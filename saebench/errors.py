@@ -40,7 +40,9 @@ class UsageError(SaebenchError):
 class UnknownName(UsageError):
     """A name that is not registered. `suggestions` are the near misses, best first."""
 
-    def __init__(self, kind: str, name: str, suggestions: Sequence[str], known: Sequence[str], remedy: str = "") -> None:
+    def __init__(
+        self, kind: str, name: str, suggestions: Sequence[str], known: Sequence[str], remedy: str = ""
+    ) -> None:
         self.kind = kind
         self.name = name
         self.suggestions = tuple(suggestions)

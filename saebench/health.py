@@ -43,7 +43,11 @@ def examine() -> Health:
         try:
             packages.append({"name": name, "version": version(name), "problem": None})
         except PackageNotFoundError:
-            needed = "Hugging Face data sets need it: pip install saebench[hub]" if name == "datasets" else "reinstall saebench"
+            needed = (
+                "Hugging Face data sets need it: pip install saebench[hub]"
+                if name == "datasets"
+                else "reinstall saebench"
+            )
             packages.append({"name": name, "version": None, "problem": needed})
     devices: list[dict[str, Any]] = [{"name": "cpu", "value": f"{torch.get_num_threads()} threads"}]
     if torch.cuda.is_available():

@@ -30,7 +30,14 @@ def suites(out: Path) -> list[Row]:
     rows = []
     for name in suite_names():
         suite = load_suite(name)
-        rows.append({"name": name, "version": suite.version, "tasks": ", ".join(e.task for e in suite.tasks), "about": suite.about})
+        rows.append(
+            {
+                "name": name,
+                "version": suite.version,
+                "tasks": ", ".join(e.task for e in suite.tasks),
+                "about": suite.about,
+            }
+        )
     return rows
 
 

@@ -19,7 +19,13 @@ SUITE = "quick"
 LATENTS = 2048
 BATCH = 2048
 STEPS = 500
-PANEL = (("topk", 32, (0, 1)), ("topk", 64, (0,)), ("batchtopk", 32, (0,)), ("batchtopk", 64, (0,)), ("relu_april", 32, (0,)))
+PANEL = (
+    ("topk", 32, (0, 1)),
+    ("topk", 64, (0,)),
+    ("batchtopk", 32, (0,)),
+    ("batchtopk", 64, (0,)),
+    ("relu_april", 32, (0,)),
+)
 """Architecture, L0, training seeds."""
 
 

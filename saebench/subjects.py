@@ -229,7 +229,7 @@ def whole(spec: Spec, key: str, stage: Stage, fallback: int | None = None) -> in
     text = spec.parameters.get(key)
     value = stage.defaults.get(key, fallback) if text is None else text
     try:
-        number = int(value)  # type: ignore[arg-type]
+        number = int(value)
     except (TypeError, ValueError):
         raise UsageError(f"subject '{spec.text}': {key} must be a whole number, not {value!r}") from None
     if number < 0:

@@ -13,7 +13,7 @@ import torch
 torch.set_num_threads(1)
 """Tiny tensors: a second thread only costs."""
 
-WORDS = "the old house on hill was quiet at night but in summer a wind came from sea and all doors began to sing".split()
+WORDS = ["the", "old", "house", "on", "hill", "was", "quiet", "at", "night", "but", "in", "summer", "a", "wind"]
 
 SUITE = """
 name: small

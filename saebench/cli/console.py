@@ -130,7 +130,9 @@ class _LineBar(Bar):
 
 
 def _facts(fields: dict[str, float | str]) -> str:
-    return "  ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in fields.items())
+    return "  ".join(
+        f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in fields.items()
+    )
 
 
 def progress() -> Progress:

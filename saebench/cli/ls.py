@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from saebench.listing import KINDS, listing
 from saebench.cli import console
 from saebench.cli.options import Json, Out
+from saebench.listing import KINDS, listing
 
 EXAMPLE = "Example: saebench ls architectures"
 

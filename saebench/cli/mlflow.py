@@ -31,7 +31,9 @@ def sync_command(
 
     report = sync(results, tracking_uri(uri))
     if json:
-        console.print_json({"created": report.created, "skipped": report.skipped, "superseded": report.superseded, "uri": report.uri})
+        console.print_json(
+            {"created": report.created, "skipped": report.skipped, "superseded": report.superseded, "uri": report.uri}
+        )
     else:
         console.out.print(
             f"{report.created} sent, {report.skipped} there already, {report.superseded} superseded: {report.uri}",

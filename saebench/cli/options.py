@@ -20,14 +20,13 @@ Subjects = Annotated[
     ),
 ]
 Lm = Annotated[
-    str | None, typer.Option("--lm", help="Language model: packaged name, local folder or hub id. Default: the suite's.")
+    str | None,
+    typer.Option("--lm", help="Language model: packaged name, local folder or hub id. Default: the suite's."),
 ]
 Site = Annotated[
     str | None, typer.Option("--site", help="Site, for dictionaries that do not name theirs: blocks.9.hook_resid_post.")
 ]
-Seeds = Annotated[
-    str | None, typer.Option("--seeds", help="Evaluation seeds, comma separated. Default: the suite's.")
-]
+Seeds = Annotated[str | None, typer.Option("--seeds", help="Evaluation seeds, comma separated. Default: the suite's.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 Dtype = Annotated[
     str | None,

@@ -9,7 +9,19 @@ import typer
 
 from saebench.cli import console
 from saebench.cli.ls import table
-from saebench.cli.options import BatchSize, Device, Dtype, Json, Lm, Out, Seeds, Site, Subjects, dtype_name, whole_numbers
+from saebench.cli.options import (
+    BatchSize,
+    Device,
+    Dtype,
+    Json,
+    Lm,
+    Out,
+    Seeds,
+    Site,
+    Subjects,
+    dtype_name,
+    whole_numbers,
+)
 
 EXAMPLE = "Example: saebench plan quick --subject ./my_sae"
 
@@ -29,9 +41,7 @@ def plan(
     """List the units that a run would have, and which of them are done, without computing any."""
     from saebench.run.evaluate import Settings, plan_suite
 
-    settings = Settings(
-        out, lm, site, whole_numbers(seeds, "--seeds"), device, dtype_name(dtype), batch_size
-    )
+    settings = Settings(out, lm, site, whole_numbers(seeds, "--seeds"), device, dtype_name(dtype), batch_size)
     _, made = plan_suite(subject or [], suite, settings, console.progress())
     rows = [
         {

@@ -49,9 +49,7 @@ def run(
     from saebench.cli.mlflow import log_if_wanted
     from saebench.run.evaluate import Settings, run_suite
 
-    settings = Settings(
-        out, lm, site, whole_numbers(seeds, "--seeds"), device, dtype_name(dtype), batch_size, executor
-    )
+    settings = Settings(out, lm, site, whole_numbers(seeds, "--seeds"), device, dtype_name(dtype), batch_size, executor)
     outcome = run_suite(subject or [], suite, settings, console.progress())
     log_if_wanted(out, mlflow, outcome.records)
     report(outcome, json)

@@ -10,9 +10,9 @@ from rich.markdown import Markdown
 from rich.table import Table
 from rich.text import Text
 
-from saebench.listing import describe
 from saebench.cli import console
 from saebench.cli.options import Json, Out
+from saebench.listing import describe
 
 EXAMPLE = "Example: saebench show reconstruction@1"
 
@@ -27,7 +27,9 @@ def entries(mapping: dict[str, Any]) -> Table:
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="A suite, task, architecture, baseline, language model, data set or result id.")],
+    name: Annotated[
+        str, typer.Argument(help="A suite, task, architecture, baseline, language model, data set or result id.")
+    ],
     out: Out = Path("results"),
     json: Json = False,
 ) -> None:

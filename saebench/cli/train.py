@@ -19,7 +19,9 @@ DEFAULT_SITE = "blocks.9.hook_resid_post"
 
 def train(
     architecture: Annotated[str, typer.Argument(help="'saebench ls architectures' lists them.")],
-    lm: Annotated[str, typer.Option("--lm", help="Language model: packaged name, local folder or hub id.")] = DEFAULT_LM,
+    lm: Annotated[
+        str, typer.Option("--lm", help="Language model: packaged name, local folder or hub id.")
+    ] = DEFAULT_LM,
     site: Annotated[str, typer.Option("--site", help="Site whose activations it learns.")] = DEFAULT_SITE,
     data: Annotated[
         str, typer.Option("--data", help="Corpus: packaged name, a .txt, .jsonl or .parquet file, or hf:NAME.")
@@ -31,12 +33,14 @@ def train(
         int, typer.Option("--tokens", min=1, help="Training tokens, passes over the corpus counted.")
     ] = 1_024_000,
     width: Annotated[str, typer.Option("--width", help="Latents; several, comma separated, make a sweep.")] = "2048",
-    k: Annotated[str | None, typer.Option("--k", help="Active latents a token, for TopK kinds; comma separated.")] = None,
-    l0: Annotated[
-        str | None, typer.Option("--l0", help="Target L0, for penalty kinds; comma separated.")
+    k: Annotated[
+        str | None, typer.Option("--k", help="Active latents a token, for TopK kinds; comma separated.")
     ] = None,
+    l0: Annotated[str | None, typer.Option("--l0", help="Target L0, for penalty kinds; comma separated.")] = None,
     seed: Annotated[str, typer.Option("--seed", help="Training seeds, comma separated.")] = "0",
-    out: Annotated[Path, typer.Option("--out", help="Folder that gets one folder a dictionary.")] = Path("dictionaries"),
+    out: Annotated[Path, typer.Option("--out", help="Folder that gets one folder a dictionary.")] = Path(
+        "dictionaries"
+    ),
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what --out holds.")] = False,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Tokens a step.")] = 2048,
     device: Device = "auto",

@@ -40,9 +40,9 @@ class SuiteData(_Strict):
 class Defaults(_Strict):
     """What subjects and the walk over the data take where nothing is said."""
 
-    l0: int = Field(32, ge=1)
-    d_dict: int = Field(2048, ge=2)
-    rows_per_block: int = Field(4, ge=1)
+    l0: int = Field(default=32, ge=1)
+    d_dict: int = Field(default=2048, ge=2)
+    rows_per_block: int = Field(default=4, ge=1)
     """Rows whose logits exist at once; `--batch-size` overrides it."""
 
 

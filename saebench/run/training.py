@@ -53,9 +53,9 @@ def train_on(
     """
     rows = load_rows(job.data, lm.tokenizer, tokenizer_hash=lm.tokenizer_hash, seed=0)
     progress = progress or Silent()
-    made = store.sets(
-        lm, rows, [job.site], store_dtype=job.store_dtype, batch_rows=HARVEST_ROWS, progress=progress
-    )[job.site]
+    made = store.sets(lm, rows, [job.site], store_dtype=job.store_dtype, batch_rows=HARVEST_ROWS, progress=progress)[
+        job.site
+    ]
     batches = made.batches(job.batch_size, seed=job.data_seed, device="cpu", dtype=torch.float32)
     provenance = Provenance(
         lm=lm.name,
@@ -93,20 +93,14 @@ def members_of(
     build = ARCHITECTURES.get(architecture)
     members = []
     for width in widths:
-        for sparsity in sparsities or [None]:
-            settings: dict[str, Any] = {}
-            label = ""
-            if sparsity is not None:
-                name, value = sparsity
-                settings = {name: int(value) if name == "k" else value}
-                label = f"-{name}{value:g}"
+        for name, value in sparsities or [("", 0.0)]:
+            settings: dict[str, Any] = {name: int(value) if name == "k" else value} if name else {}
+            label = f"-{name}{value:g}" if name else ""
             try:
                 composition = build(**settings)
             except TypeError as error:
                 raise UsageError(
-                    f"architecture '{architecture}' does not take {', '.join(settings)}: see 'saebench show {architecture}'"
+                    f"architecture '{architecture}' takes no {', '.join(settings)}: see 'saebench show {architecture}'"
                 ) from error
-            members += [
-                Member(f"{architecture}-{width}{label}-s{seed}", composition, width, seed) for seed in seeds
-            ]
+            members += [Member(f"{architecture}-{width}{label}-s{seed}", composition, width, seed) for seed in seeds]
     return tuple(members)

@@ -18,7 +18,7 @@ from saebench.fingerprint import digest
 from saebench.results.items import ItemTable as ItemTable
 
 if TYPE_CHECKING:
-    from saebench.activations.store import ActivationSet
+    from saebench.activations.sets import ActivationSet
     from saebench.dictionaries.contract import Dictionary
     from saebench.lm.model import LanguageModel
     from saebench.progress import Progress

@@ -296,5 +296,3 @@ def test_documents_are_the_clusters(lm, data):
     table = scores["identity"].tables["documents"]
     assert len(table.items) == 11
     assert table.columns["tokens"].sum() == data.n_tokens
-
-

@@ -125,9 +125,7 @@ METRICS = (
     _latent("dead_fraction", "Share of latents that are active on no evaluated token.", direction="down"),
     _latent("dense_1pct", "Share of latents active on more than 1 % of tokens."),
     _latent("dense_10pct", "Share of latents active on more than 10 % of tokens."),
-    _latent(
-        "max_decoder_cosine", "Mean over latents of the largest cosine of its atom with another atom.", low=-1.0
-    ),
+    _latent("max_decoder_cosine", "Mean over latents of the largest cosine of its atom with another atom.", low=-1.0),
     _latent(
         "max_encoder_cosine",
         "Mean over latents of the largest cosine of its encoder direction with another one.",
