@@ -17,7 +17,7 @@ from saebench.training import TrainSettings
 
 SUITE = "quick"
 LATENTS = 2048
-BATCH = 2048
+BATCH = 1024
 STEPS = 500
 PANEL = (
     ("topk", 32, (0, 1)),
@@ -75,7 +75,7 @@ def quickstart(
         members,
         suite.site,
         suite.data.fit,
-        TrainSettings(steps=STEPS, checkpoint_every=100),
+        TrainSettings(steps=STEPS, checkpoint_every=100, device=str(scene.lm.device)),
         batch_size=BATCH,
         store_dtype=scene.store_dtype,
     )

@@ -43,6 +43,9 @@ app = typer.Typer(
 )
 
 
+INTERRUPTED = 130
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         console.out.print(version("saebench"))
@@ -89,8 +92,10 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         console.print_error(f"the disk is full: {error.filename or 'no file named'}; free space and run again")
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            console.err.print("interrupted; what finished is kept: the same command goes on from there")
+        raise
 
 
 def with_bare_mlflow(words: list[str]) -> list[str]:

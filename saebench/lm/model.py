@@ -23,7 +23,7 @@ from saebench.progress import Progress, Silent
 Splice = Callable[[Tensor], Tensor]
 
 
-class _AllSeen(Exception):  # noqa: N818
+class _AllSeen(Exception):
     """Every wanted site has been captured: the forward pass may end."""
 
 

@@ -259,6 +259,25 @@ def test_a_full_disk_is_said_and_what_finished_is_kept(world, capsys, monkeypatc
     assert sorted(Path("results").rglob("*.json")) == before
 
 
+def test_an_interrupted_run_ends_with_130_and_goes_on(world, capsys, monkeypatch):
+    from saebench.bench import FileJournal
+
+    save = FileJournal.save
+
+    def interrupt(self, done, arrays):
+        save(self, done, arrays)
+        if done == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(FileJournal, "save", interrupt)
+    assert call("run", world.suite) == 130
+    assert "interrupted" in capsys.readouterr().err
+    saved = []
+    monkeypatch.setattr(FileJournal, "save", lambda self, done, arrays: saved.append(done))
+    assert call("run", world.suite) == 0
+    assert saved[0] == 3
+
+
 def test_doctor_lists_packages_and_caches(world, capsys):
     assert call("doctor", "--json") == 0
     report = json.loads(capsys.readouterr().out)

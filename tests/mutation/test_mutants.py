@@ -1,0 +1,91 @@
+"""Do the tests notice? Each mutant breaks one thing on purpose in a copy; its tests must fail there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+TASK = "saebench/tasks/reconstruction/task.py"
+CARD = "saebench/tasks/reconstruction/card.py"
+
+MUTANTS = [
+    pytest.param(
+        TASK, "(x - mean).square().sum(1)", "x.square().sum(1)", "tests/tasks", id="variance about zero, not the mean"
+    ),
+    pytest.param(
+        TASK, "predicts = mask[:, :-1] & mask[:, 1:]", "predicts = mask[:, 1:]", "tests/tasks", id="masked losses count"
+    ),
+    pytest.param(
+        TASK,
+        "changed[block.mask] = values.to(block.x)",
+        "changed[:] = 0\n    changed[block.mask] = values.to(block.x)",
+        "tests/tasks",
+        id="masked positions are ablated too",
+    ),
+    pytest.param(
+        TASK, "kl_divergence(a[:-1]", "kl_divergence(b[:-1]", "tests/tasks", id="divergence of a thing from itself"
+    ),
+    pytest.param(TASK, "(fired == 0).astype", "(fired <= 1).astype", "tests/tasks", id="nearly dead counts as dead"),
+    pytest.param(
+        CARD,
+        '{"ce_zero": 1, "ce_clean": -1}',
+        '{"ce_zero": 1, "ce_spliced": -1}',
+        "tests/tasks",
+        id="wrong denominator",
+    ),
+    pytest.param(
+        TASK, "fired[key] = arrays", "fired[key] = 0 * arrays", "tests/tasks", id="a resumed run forgets what fired"
+    ),
+    pytest.param(
+        "saebench/lm/model.py",
+        "tokens.to(self.device)",
+        "tokens.to(self.device).flip(1)",
+        "tests/lm",
+        id="text reversed",
+    ),
+    pytest.param(
+        "saebench/data/layout.py",
+        "mask[here] = counts",
+        "mask[here] = True | counts",
+        "tests/data",
+        id="specials count",
+    ),
+    pytest.param(
+        "saebench/dictionaries/codes.py",
+        "return (self.values != 0).sum(1)",
+        "return (self.values > 0).sum(1)",
+        "tests/dictionaries/test_codes.py",
+        id="negative codes do not count",
+    ),
+    pytest.param(
+        "saebench/fingerprint.py", "sort_keys=True", "sort_keys=False", "tests/test_fingerprint.py", id="order of keys"
+    ),
+]
+
+
+@pytest.mark.parametrize(("file", "right", "wrong", "tests"), MUTANTS)
+def test_a_mutant_is_caught(file, right, wrong, tests, tmp_path):
+    for folder in ("saebench", "suites", "baselines", "leaderboard", "tests"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", "submissions"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    source = (tmp_path / file).read_text()
+    assert right in source, "the mutated line is gone: write the mutant anew"
+    (tmp_path / file).write_text(source.replace(right, wrong))
+    environment = {name: value for name, value in os.environ.items() if name != "CI"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-m", "not slow and not parity", tests],
+        cwd=tmp_path,
+        env=environment | {"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout[-2000:]
