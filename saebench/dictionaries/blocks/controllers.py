@@ -109,12 +109,12 @@ class L0Target(Controller):
     term: str
     l0: float
     proportional: float = 1.0
-    integral: float = 10.0
+    integral: float = 20.0
     """How many e-folds the coefficient moves over a whole run per unit of e."""
-    ahead: float = 0.06
+    ahead: float = 0.1
     """Fraction of the run by which e is extrapolated along its present slope."""
     memory: int = 5
-    """Steps over which e and its slope are averaged."""
+    """Steps over which e is averaged; its slope is averaged over half the steps looked ahead."""
 
     def __post_init__(self) -> None:
         if not self.l0 > 0:
@@ -148,7 +148,7 @@ class _Steering(Control):
         else:
             move = (error - self.error) / self.spec.memory
             self.error += move
-            self.slope += (move - self.slope) / self.spec.memory
+            self.slope += (move - self.slope) / max(self.spec.memory, self.steps_ahead / 2)
         self.total += self.gain * self._foreseen()
 
     def _foreseen(self) -> float:
@@ -170,7 +170,8 @@ class PAnneal(Controller):
 
     At a move the coefficient is multiplied by mean R_p / mean R_p' over the last `queue` steps, so that the penalty
     does not jump (Karvonen et al. 2024, "Measuring progress in dictionary learning ...", section 3). R_p is the mean
-    over tokens of sum f^p. The moves are spread evenly between the fractions `begin` and `end` of the run.
+    over tokens of sum f^p. The moves are spread evenly between the fractions `begin` and `end` of the run; after `end`
+    the exponent rests, so that L0 settles while the learning rate falls.
     """
 
     term: str = "lp"
@@ -178,7 +179,7 @@ class PAnneal(Controller):
     p_end: float = 0.2
     updates: int = 10
     begin: float = 0.3
-    end: float = 1.0
+    end: float = 0.8
     queue: int = 10
 
     def __post_init__(self) -> None:
