@@ -215,11 +215,11 @@ class SparseAutoencoder(nn.Module, Dictionary):
 
     @property
     def atoms(self) -> Tensor:
-        return self.W_dec.detach() / self.scale
+        return self.W_dec.detach() if float(self.scale) == 1 else self.W_dec.detach() / self.scale
 
     @property
     def encoder_rows(self) -> Tensor:
-        return self.W_enc.detach() * self.scale
+        return self.W_enc.detach() if float(self.scale) == 1 else self.W_enc.detach() * self.scale
 
     def recipe(self) -> dict[str, Any]:
         return {

@@ -4,6 +4,9 @@ Each entry is a short function of the settings that papers vary; everything else
 value, and `saebench show NAME` prints the resulting composition. To add an architecture, write such a function and
 register it in `saebench.dictionaries.ARCHITECTURES`, or ship it under the entry-point group `saebench.architectures`.
 
+One thing is ours: `b_dec` starts at the centre of the data everywhere, as it does for TopK. From nought, a rate of 1e-4
+takes longer to reach the mean of a site than a short run lasts, and architectures would differ in nothing else.
+
 Coefficients, thresholds and kernel widths hold for the input scale that stands beside them. Entries with a penalty take
 `sparsity`, the coefficient, and `l0`: where it is given, the coefficient is only where the search for that L0 starts.
 """
@@ -33,7 +36,7 @@ def relu(sparsity: float = 0.03, l0: float | None = None) -> Composition:
         "relu",
         preprocess=UnitScale(),
         regularisers=(L1(sparsity),),
-        init=Tied(encoder_scale=0.1),
+        init=Tied(encoder_scale=0.1, b_dec="mean"),
         constraint=UnitAtoms(),
         controllers=steered("l1", l0),
         optimiser=OptimiserSpec(lr=1e-3),
@@ -47,9 +50,9 @@ def relu_april(sparsity: float = 5.0, l0: float | None = None) -> Composition:
         preprocess=MeanScale(),
         encoder=LinearEncoder(subtract_b_dec=False),
         regularisers=(L1(sparsity, weight="atom_norm"),),
-        init=Tied(norm=0.1),
+        init=Tied(norm=0.1, b_dec="mean"),
         controllers=steered("l1", l0),
-        optimiser=OptimiserSpec(lr=3e-4),
+        optimiser=OptimiserSpec(lr=1e-3),
     )
 
 
@@ -61,6 +64,7 @@ def gated(sparsity: float = 0.03, l0: float | None = None) -> Composition:
         encoder=GatedEncoder(),
         sparsifier=Sparsifier(score=GateScore()),
         regularisers=(L1(sparsity, on="gate"), GatedAux()),
+        init=Tied(b_dec="mean"),
         constraint=UnitAtoms(),
         controllers=steered("l1", l0),
         optimiser=OptimiserSpec(lr=3e-4, betas=(0.0, 0.999)),
@@ -79,6 +83,7 @@ def jumprelu(sparsity: float = 1e-3, l0: float | None = None, bandwidth: float =
         encoder=LinearEncoder(subtract_b_dec=False),
         sparsifier=Sparsifier(rule=LatentThreshold(bandwidth, initial=0.001)),
         regularisers=(penalty,),
+        init=Tied(b_dec="mean"),
         constraint=UnitAtoms(),
         controllers=(WarmUp("l0"),),
         optimiser=OptimiserSpec(lr=7e-5, betas=(0.0, 0.999)),
@@ -137,9 +142,9 @@ def matryoshka_sampled(sparsity: float = 5.0, l0: float | None = None, prefixes:
         decoder=LinearDecoder(ordered=True),
         objective=SampledPrefixes(prefixes),
         regularisers=(L1(sparsity, weight="atom_norm", per_prefix=True),),
-        init=Tied(norm=0.1),
+        init=Tied(norm=0.1, b_dec="mean"),
         controllers=(*steered("l1", l0, warm_up=0.2), Reorder()),
-        optimiser=OptimiserSpec(lr=1e-3, betas=(0.5, 0.9375)),
+        optimiser=OptimiserSpec(lr=3e-3, betas=(0.5, 0.9375)),
     )
 
 
@@ -149,7 +154,7 @@ def p_anneal(sparsity: float = 0.02, l0: float | None = None) -> Composition:
         "p_anneal",
         preprocess=UnitScale(),
         regularisers=(Lp(sparsity),),
-        init=Tied(encoder_scale=0.1),
+        init=Tied(encoder_scale=0.1, b_dec="mean"),
         constraint=UnitAtoms(),
         controllers=(*steered("lp", l0), PAnneal("lp")),
         optimiser=OptimiserSpec(lr=1e-3),
