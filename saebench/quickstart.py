@@ -24,7 +24,7 @@ PANEL = (
     ("topk", 64, (0,)),
     ("batchtopk", 32, (0,)),
     ("batchtopk", 64, (0,)),
-    ("relu_april", 32, (0,)),
+    ("matryoshka_batchtopk", 32, (0,)),
 )
 """Architecture, L0, training seeds."""
 

@@ -63,3 +63,12 @@ def test_a_list_of_pairs_becomes_slots_of_its_tokens() -> None:
     assert isinstance(codes, SparseCodes)
     assert torch.equal(codes.dense(), expected)
     assert codes.l0().tolist() == [1, 0, 2]
+
+
+def test_negative_codes_are_active() -> None:
+    values = torch.tensor([[-1.0, 0.0, 2.0], [0.0, 0.0, 0.0]])
+    latents = torch.arange(3).expand(2, 3)
+    for codes in (DenseCodes(values), SparseCodes(values, latents, 3)):
+        assert codes.l0().tolist() == [2.0, 0.0]
+        assert codes.l1().tolist() == [3.0, 0.0]
+        assert codes.fired().tolist() == [1, 0, 1]

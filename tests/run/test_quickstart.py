@@ -45,7 +45,7 @@ def metrics(out: Path) -> dict[str, dict[str, Any]]:
 
 
 def trained(metrics: dict[str, dict[str, Any]]) -> list[str]:
-    return [name for name in metrics if name.startswith(("topk", "batchtopk", "relu"))]
+    return [name for name in metrics if name.startswith(("topk", "batchtopk", "matryoshka"))]
 
 
 def test_the_panel_is_what_the_story_promises(metrics):

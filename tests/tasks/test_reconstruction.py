@@ -159,6 +159,15 @@ def test_activation_metrics_equal_their_formulas(lm, data):
     assert made["dense_10pct"] == pytest.approx(float((density > 0.1).double().mean()))
 
 
+def test_a_latent_that_fires_once_is_not_dead(lm, data):
+    dictionary = RandomLinear.draw(16, 64, offset=6.0, seed=1)
+    x = data.block(0, ROWS)[torch.from_numpy(np.array(data.mask))]
+    counts = (dictionary.encode(x).dense() != 0).sum(0)
+    assert (counts == 1).any()
+    made = values(score(lm, data, {"rare": dictionary})[0]["rare"])
+    assert made["dead_fraction"] == pytest.approx(float((counts == 0).double().mean()))
+
+
 def test_legacy_metrics_equal_sae_bench_formulas(lm, data):
     """Batches of 16 rows, as published: EV by token about the batch mean, MSE over the tokens of the batch."""
     dictionary = RandomLinear.draw(16, 64, seed=1)
