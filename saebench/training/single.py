@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +56,15 @@ def train(
 
     Raises:
         UnknownName: no such architecture.
-        UsageError: not exactly one of `settings` and `steps`, or options for a composition.
+        UsageError: not exactly one of `settings` and `steps`, options for a composition, or an option that the
+            architecture does not have.
         SaebenchError: whatever `train_panel` raises.
     """
     if (settings is None) == (steps is None):
         raise UsageError("give either `settings` or `steps`")
     if isinstance(architecture, Composition) and options:
         raise UsageError(f"a composition takes no options ({', '.join(options)})")
-    composition = ARCHITECTURES.get(architecture)(**options) if isinstance(architecture, str) else architecture
+    composition = _compose(architecture, options) if isinstance(architecture, str) else architecture
     batches = TensorBatches(activations, batch_size, seed=data_seed) if isinstance(activations, Tensor) else activations
     member = Member(out.name if out is not None else composition.architecture, composition, d_dict, train_seed)
     trained = train_panel(
@@ -77,3 +78,12 @@ def train(
         progress=progress,
     )
     return trained[member.name]
+
+
+def _compose(architecture: str, options: Mapping[str, Any]) -> Composition:
+    try:
+        return ARCHITECTURES.get(architecture)(**options)
+    except TypeError as error:
+        raise UsageError(
+            f"architecture '{architecture}' does not take {', '.join(options)}: see 'saebench show {architecture}'"
+        ) from error

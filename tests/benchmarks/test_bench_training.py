@@ -80,7 +80,6 @@ def held_out_loss(encode_decode, batch: torch.Tensor) -> float:
         return float((batch - encode_decode(batch)).square().sum(1).mean())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("matched", [True, False], ids=["matched", "defaults"])
 def test_training_step_against_sae_lens(benchmark, capsys, matched):
     threads = torch.get_num_threads()

@@ -163,6 +163,8 @@ def test_wrong_calls_are_refused(toy):
         TrainSettings(steps=1, dtype="float8")
     with pytest.raises(UnknownName, match="topk"):
         train("topkk", toy.activations(64, 0), d_dict=8, steps=1)
+    with pytest.raises(UsageError, match="'topk' does not take l0"):
+        train("topk", toy.activations(64, 0), d_dict=8, steps=1, l0=3)
     with pytest.raises(UsageError, match="either"):
         train("topk", toy.activations(64, 0), d_dict=8)
 
