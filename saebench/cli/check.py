@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from saebench.cli import console
-from saebench.cli.options import Device, Json, Lm, Site
+from saebench.cli.options import Device, Json, Site
 from saebench.errors import CheckpointError
 
 EXAMPLE = "Example: saebench check ./my_sae --lm smollm2-135m-instruct --site blocks.9.hook_resid_post"
@@ -15,7 +15,9 @@ EXAMPLE = "Example: saebench check ./my_sae --lm smollm2-135m-instruct --site bl
 
 def check(
     subject: Annotated[str, typer.Argument(help="A folder or a foreign dictionary, as in 'saebench run --subject'.")],
-    lm: Lm = None,
+    lm: Annotated[
+        str | None, typer.Option("--lm", help="Encode activations of this language model instead of random ones.")
+    ] = None,
     site: Site = None,
     device: Device = "auto",
     json: Json = False,

@@ -19,6 +19,10 @@ Subjects = Annotated[
         "sparsify:PATH, baseline:pca?l0=32, control:random?l0=32, control:permuted?of=SUBJECT.",
     ),
 ]
+Panels = Annotated[
+    list[str] | None,
+    typer.Option("--panel", help="A named list of subjects: a YAML file, or a packaged one ('baselines'); repeatable."),
+]
 Lm = Annotated[
     str | None,
     typer.Option("--lm", help="Language model: packaged name, local folder or hub id. Default: the suite's."),
@@ -42,7 +46,8 @@ Mlflow = Annotated[
     str | None,
     typer.Option(
         "--mlflow",
-        help="Log to this MLflow tracking URI when done; 'sqlite' keeps a database under --out. Default: "
+        metavar="[URI]",
+        help="Log to MLflow when done: to this tracking URI, or without one to a database under --out. Default: "
         "MLFLOW_TRACKING_URI where it is set, else nothing is logged.",
     ),
 ]
@@ -71,3 +76,14 @@ def dtype_name(text: str | None) -> str | None:
     if text not in {None, "float32", "bfloat16"}:
         raise UsageError(f"--dtype is float32 or bfloat16, not '{text}'")
     return text
+
+
+def named(subjects: list[str] | None, panels: list[str] | None) -> list[str]:
+    """Subjects of `--subject`, then those of each `--panel`.
+
+    Raises:
+        UnknownName, ConfigError: a panel that does not exist or does not validate.
+    """
+    from saebench.run.panel import load_panel
+
+    return [*(subjects or []), *(one for panel in panels or [] for one in load_panel(panel))]

@@ -16,10 +16,12 @@ from saebench.cli.options import (
     Json,
     Lm,
     Out,
+    Panels,
     Seeds,
     Site,
     Subjects,
     dtype_name,
+    named,
     whole_numbers,
 )
 
@@ -29,6 +31,7 @@ EXAMPLE = "Example: saebench plan quick --subject ./my_sae"
 def plan(
     suite: Annotated[str, typer.Argument(help="A suite by name or path.")],
     subject: Subjects = None,
+    panel: Panels = None,
     lm: Lm = None,
     site: Site = None,
     seeds: Seeds = None,
@@ -42,7 +45,7 @@ def plan(
     from saebench.run.evaluate import Settings, plan_suite
 
     settings = Settings(out, lm, site, whole_numbers(seeds, "--seeds"), device, dtype_name(dtype), batch_size)
-    _, made = plan_suite(subject or [], suite, settings, console.progress())
+    _, made = plan_suite(named(subject, panel), suite, settings, console.progress())
     rows = [
         {
             "id": unit.id,

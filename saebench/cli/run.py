@@ -17,10 +17,12 @@ from saebench.cli.options import (
     Lm,
     Mlflow,
     Out,
+    Panels,
     Seeds,
     Site,
     Subjects,
     dtype_name,
+    named,
     whole_numbers,
 )
 from saebench.errors import UnitsFailed
@@ -34,6 +36,7 @@ EXAMPLE = "Example: saebench run quick --subject ./my_sae --subject 'baseline:pc
 def run(
     suite: Annotated[str, typer.Argument(help="A suite by name or path.")],
     subject: Subjects = None,
+    panel: Panels = None,
     lm: Lm = None,
     site: Site = None,
     seeds: Seeds = None,
@@ -50,7 +53,7 @@ def run(
     from saebench.run.evaluate import Settings, run_suite
 
     settings = Settings(out, lm, site, whole_numbers(seeds, "--seeds"), device, dtype_name(dtype), batch_size, executor)
-    outcome = run_suite(subject or [], suite, settings, console.progress())
+    outcome = run_suite(named(subject, panel), suite, settings, console.progress())
     log_if_wanted(out, mlflow, outcome.records)
     report(outcome, json)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from saebench.cli import console
-from saebench.cli.options import Device, Dtype, Json, dtype_name, whole_numbers
+from saebench.cli.options import Device, Json, dtype_name, whole_numbers
 from saebench.errors import UsageError
 
 EXAMPLE = "Example: saebench train topk --width 4096 --k 16,32,64 --seed 0,1 --tokens 2000000"
@@ -44,7 +44,9 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what --out holds.")] = False,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Tokens a step.")] = 2048,
     device: Device = "auto",
-    dtype: Dtype = None,
+    dtype: Annotated[
+        str, typer.Option("--dtype", help="float32 or bfloat16, of the language model; dictionaries train in float32.")
+    ] = "float32",
     json: Json = False,
 ) -> None:
     """Train a dictionary, or a sweep of them from one pass over the activations."""
@@ -66,7 +68,7 @@ def train(
         sparsities=sparsities,
         seeds=whole_numbers(seed, "--seed") or (),
     )
-    model = load_model(lm, device=device, dtype=getattr(torch, dtype_name(dtype) or "float32"))
+    model = load_model(lm, device=device, dtype=getattr(torch, dtype_name(dtype) or dtype))
     job = TrainingJob(
         members,
         site,

@@ -40,5 +40,4 @@ def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
         `[...]` in the dtype of the arguments, never NaN for proper log-probabilities.
     """
     p = log_p.exp()
-    terms = p * (log_p - log_q)
-    return torch.where(p > 0, terms, torch.zeros_like(terms)).sum(-1)
+    return torch.where(p > 0, p * (log_p - log_q), 0.0).sum(-1)

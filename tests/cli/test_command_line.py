@@ -106,6 +106,19 @@ def test_run_twice_computes_once_and_says_so(world, capsys):
             assert value["value"] is not None or value["undefined"]
 
 
+def test_a_panel_is_a_list_of_subjects(world, capsys):
+    Path("panel.yaml").write_text("name: mine\nsubjects: [topk, 'control:random?l0=3']\n")
+    shutil.copytree(world.dictionary, "topk")
+    assert call("plan", world.suite, "--panel", "panel.yaml", "--json") == 0
+    names = {unit["subject"] for unit in json.loads(capsys.readouterr().out)["units"]}
+    assert names == {"topk", "random-64-l0-3-s0", "identity", "mean", "random-64-l0-4-s0", "pca-l0-4"}
+    assert call("plan", world.suite, "--panel", "baselnes") == 2
+    assert "baselines" in capsys.readouterr().err
+    Path("panel.yaml").write_text("name: mine\nsubjects: []\n")
+    assert call("plan", world.suite, "--panel", "panel.yaml") == 1
+    assert "subjects" in capsys.readouterr().err
+
+
 def test_plan_names_the_units_and_computes_none(world, capsys):
     assert call("plan", world.suite, "--subject", world.dictionary, "--json") == 0
     units = json.loads(capsys.readouterr().out)["units"]

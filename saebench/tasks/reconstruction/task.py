@@ -103,6 +103,34 @@ class Block:
     """Batch of 16 rows of each unmasked token."""
 
 
+@dataclass(frozen=True)
+class Clean:
+    """The untouched model's next-token distributions on a block, `[rows, context-1, vocabulary]` float32."""
+
+    log_p: Tensor
+
+    @classmethod
+    def of(cls, logits: Tensor) -> Clean:
+        """From the logits of the clean continuation."""
+        return cls(torch.stack([row[:-1].float().log_softmax(-1) for row in logits]))
+
+    def losses(self, tokens: Tensor) -> Tensor:
+        """Loss of the clean continuation, `[rows, context-1]`, in nats."""
+        return -self.log_p.gather(2, tokens[:, 1:, None])[:, :, 0]
+
+    def against(self, logits: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss of another continuation and KL(clean || other), each `[rows, context-1]`, in nats.
+
+        Row by row, so that beside the two distributions only one row is held at a time.
+        """
+        losses, divergences = [], []
+        for log_p, other, targets in zip(self.log_p, logits, tokens, strict=True):
+            log_q = other[:-1].float().log_softmax(-1)
+            losses.append(-log_q.gather(1, targets[1:, None])[:, 0])
+            divergences.append(kl_divergence(log_p, log_q))
+        return torch.stack(losses), torch.stack(divergences)
+
+
 class Reconstruction(Task):
     """Scores a dictionary by what its reconstruction keeps. Metrics: `card.METRICS`."""
 
@@ -216,8 +244,8 @@ def read_block(data: ActivationSet, entries: ActivationSet | None, start: int, s
     )
 
 
-def score_shared(block: Block, statistics: Statistics, site: str, bench: Bench, shared: Sums) -> Tensor:
-    """Clean and ablated continuations of a block, once for all subjects. Returns the clean logits."""
+def score_shared(block: Block, statistics: Statistics, site: str, bench: Bench, shared: Sums) -> Clean:
+    """Clean and ablated continuations of a block, once for all subjects. Returns the clean distribution."""
     lm = bench.lm
     shared.add("tokens", block.documents, np.ones(len(block.documents)))
     shared.add("predictions", block.predicted, np.ones(len(block.predicted)))
@@ -226,15 +254,15 @@ def score_shared(block: Block, statistics: Statistics, site: str, bench: Bench, 
     shared.add("sst", block.documents, (x - mean).square().sum(1))
     shared.add("legacy_variance_060", block.documents, np.full(len(block.documents), statistics.variance_060))
 
-    clean = lm.resume(site, block.x, block.tokens, entry=block.entry)
-    losses = per_token_loss(clean, block.tokens)
+    clean = Clean.of(lm.resume(site, block.x, block.tokens, entry=block.entry))
+    losses = clean.losses(block.tokens)
     shared.add("ce_clean", block.predicted, losses[block.predicts])
     shared.add("legacy_ce_clean", block.legacy_predicted, losses[block.legacy_predicts])
 
     zeroed = replace(block, torch.zeros(len(block.documents), block.x.shape[-1]))
-    logits = lm.resume(site, zeroed, block.tokens, entry=block.entry)
-    shared.add("ce_zero", block.predicted, per_token_loss(logits, block.tokens)[block.predicts])
-    shared.add("kl_zero", block.predicted, divergence(clean, logits)[block.predicts])
+    losses, divergences = clean.against(lm.resume(site, zeroed, block.tokens, entry=block.entry), block.tokens)
+    shared.add("ce_zero", block.predicted, losses[block.predicts])
+    shared.add("kl_zero", block.predicted, divergences[block.predicts])
 
     logits = lm.resume(site, replace(block, mean.expand_as(x)), block.tokens, entry=block.entry)
     shared.add("ce_mean", block.predicted, per_token_loss(logits, block.tokens)[block.predicts])
@@ -272,7 +300,7 @@ def score_own(
     site: str,
     bench: Bench,
     own: Sums,
-    clean: Tensor,
+    clean: Clean,
     codes: Codes,
     decoded: Tensor,
 ) -> None:
@@ -294,10 +322,10 @@ def score_own(
     own.add("legacy_mse", block.documents, error.cpu().numpy() / statistics.batch_tokens[block.batch])
 
     logits = bench.lm.resume(site, replace(block, decoded), block.tokens, entry=block.entry)
-    losses = per_token_loss(logits, block.tokens)
+    losses, divergences = clean.against(logits, block.tokens)
     own.add("ce_spliced", block.predicted, losses[block.predicts])
     own.add("legacy_ce_spliced", block.legacy_predicted, losses[block.legacy_predicts])
-    own.add("kl", block.predicted, divergence(clean, logits)[block.predicts])
+    own.add("kl", block.predicted, divergences[block.predicts])
 
 
 def replace(block: Block, values: Tensor) -> Tensor:
@@ -305,15 +333,6 @@ def replace(block: Block, values: Tensor) -> Tensor:
     changed = block.x.clone()
     changed[block.mask] = values.to(block.x)
     return changed
-
-
-def divergence(clean: Tensor, other: Tensor) -> Tensor:
-    """KL(clean || other) at every position but the last of a row, `[rows, context-1]`; one row at a time."""
-    rows = [
-        kl_divergence(a[:-1].float().log_softmax(-1), b[:-1].float().log_softmax(-1))
-        for a, b in zip(clean, other, strict=True)
-    ]
-    return torch.stack(rows)
 
 
 def snapshot(
