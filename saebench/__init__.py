@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from saebench import registry
-    from saebench.api import compare, evaluate, load, train
+    from saebench.api import compare, evaluate, load
     from saebench.results.frame import Results
+    from saebench.training import train
 
 __all__ = ["Results", "compare", "evaluate", "load", "registry", "train"]
 
@@ -20,7 +21,7 @@ _HOMES = {
     "compare": "saebench.api",
     "evaluate": "saebench.api",
     "load": "saebench.api",
-    "train": "saebench.api",
+    "train": "saebench.training",
 }
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from saebench.errors import UnitsFailed, UsageError
+from saebench.errors import UnitsFailed
 
 if TYPE_CHECKING:
-    import torch
-
     from saebench.dictionaries.contract import Dictionary
     from saebench.results.comparison import Comparison
     from saebench.results.frame import Results
@@ -82,35 +80,3 @@ def compare(results: Results | str | Path, *, base: str | None = None) -> list[C
 
     read = results if isinstance(results, Results) else Results.read(Path(results))
     return compare_results(read, base=base)
-
-
-def train(
-    arch: str,
-    activations: torch.Tensor | Iterable[torch.Tensor],
-    *,
-    d_dict: int,
-    steps: int,
-    train_seed: int = 0,
-    batch_size: int = 2048,
-    out: str | Path | None = None,
-    **settings: Any,
-) -> Dictionary:
-    """Train one dictionary on activations `[n, d]`, or on any iterator of batches `[n, d]`.
-
-    Args:
-        arch: a name of `saebench ls architectures`.
-        settings: settings of the architecture (`k`, `l0`, ...).
-    """
-    import torch
-
-    from saebench.dictionaries import ARCHITECTURES
-    from saebench.training import Member, TensorBatches, TrainSettings, train_panel
-
-    try:
-        composition = ARCHITECTURES.get(arch)(**settings)
-    except TypeError as error:
-        raise UsageError(f"architecture '{arch}': {error}") from error
-    batches = TensorBatches(activations, batch_size) if isinstance(activations, torch.Tensor) else activations
-    member = Member(arch, composition, d_dict, train_seed)
-    folder = None if out is None else Path(out)
-    return train_panel([member], batches, TrainSettings(steps=steps), out=folder)[arch]
