@@ -7,13 +7,12 @@ import pytest
 from saebench import packaged_files
 from saebench.errors import InputError
 
-
 KINDS: tuple[packaged_files.Kind, ...] = ("suites", "baselines", "site")
 
 
 def test_a_checkout_uses_the_folders_that_people_edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packaged_files, "IN_WHEEL", tmp_path / "none")
-    monkeypatch.setattr(packaged_files, "IN_CHECKOUT", {kind: tmp_path for kind in KINDS})
+    monkeypatch.setattr(packaged_files, "IN_CHECKOUT", dict.fromkeys(KINDS, tmp_path))
     assert all(packaged_files.packaged(kind) == tmp_path for kind in KINDS)
 
 
