@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -12,43 +11,7 @@ from torch import Tensor
 from saebench.dictionaries.codes import Codes, DenseCodes
 from saebench.dictionaries.contract import Context, Provenance, Traits
 from saebench.dictionaries.fixed import FixedDictionary
-from saebench.errors import DataError, UsageError
-
-
-@dataclass(frozen=True)
-class Moments:
-    """Mean `[d]` and covariance `[d, d]` (divided by n) of activations, float64."""
-
-    n: int
-    mean: Tensor
-    covariance: Tensor
-
-    @classmethod
-    def of(cls, batches: Iterable[Tensor]) -> Self:
-        """Both moments in one pass over batches `[n, d]`, each centred before it is merged.
-
-        Merging by pairs (Chan, Golub and LeVeque 1979) keeps a large mean from eating the digits of the covariance.
-
-        Raises:
-            DataError: there is no activation.
-        """
-        n, mean, scatter = 0, torch.zeros(()), torch.zeros(())
-        for batch in batches:
-            if len(batch) == 0:
-                continue
-            rows = batch.to(torch.float64)
-            here = rows.mean(0)
-            centred = rows - here
-            if n == 0:
-                n, mean, scatter = len(rows), here, centred.T @ centred
-                continue
-            step, total = here - mean, n + len(rows)
-            scatter = scatter + centred.T @ centred + torch.outer(step, step) * (n * len(rows) / total)
-            mean = mean + step * (len(rows) / total)
-            n = total
-        if n == 0:
-            raise DataError("principal components need at least one activation", remedy="give more text")
-        return cls(n, mean, scatter / n)
+from saebench.errors import UsageError
 
 
 @dataclass(eq=False)
@@ -92,7 +55,7 @@ class PrincipalComponents(FixedDictionary):
 
         The sign of a component is free: its largest coordinate is made positive, so that equal data give equal atoms.
         """
-        _, vectors = torch.linalg.eigh(covariance.to(torch.float64))
+        _, vectors = torch.linalg.eigh(covariance.cpu().to(torch.float64))
         rows = vectors.T.flip(0)
         largest = rows.gather(1, rows.abs().argmax(1, keepdim=True))
         rows = rows * largest.sign()

@@ -165,9 +165,9 @@ class SparseAutoencoder(nn.Module, Dictionary):
         """
         blocks = self.composition
         in_input_units = {"b_dec", "threshold", *blocks.encoder.in_input_units}
-        scale = self.scale.double()
+        scale = self.scale.cpu().double()
         weights = {
-            name: weight.detach().double() / scale if name in in_input_units else weight.detach()
+            name: weight.detach().cpu().double() / scale if name in in_input_units else weight.detach()
             for name, weight in self.weights().items()
         }
         folded = self.rewritten(replace(blocks, preprocess=Raw()), weights)

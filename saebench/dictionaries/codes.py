@@ -46,8 +46,12 @@ class Codes(abc.ABC):
         """Sum of absolute values of each token, `[n]`."""
 
     @abc.abstractmethod
-    def fired(self, rows: Tensor | None = None) -> Tensor:
-        """How many tokens each latent is active on, `[d_dict]`, int64; `rows` `[n]` bool selects tokens."""
+    def fired(self) -> Tensor:
+        """How many tokens each latent is active on, `[d_dict]`, int64."""
+
+    @abc.abstractmethod
+    def select(self, rows: Tensor) -> Self:
+        """The codes of some tokens: `rows` is `[n]` bool, or indices of tokens."""
 
     @abc.abstractmethod
     def columns(self, latents: Tensor) -> Tensor:
@@ -93,9 +97,11 @@ class DenseCodes(Codes):
     def l1(self) -> Tensor:
         return self.values.abs().sum(1)
 
-    def fired(self, rows: Tensor | None = None) -> Tensor:
-        values = self.values if rows is None else self.values[rows]
-        return (values != 0).sum(0)
+    def fired(self) -> Tensor:
+        return (self.values != 0).sum(0)
+
+    def select(self, rows: Tensor) -> DenseCodes:
+        return DenseCodes(self.values[rows])
 
     def columns(self, latents: Tensor) -> Tensor:
         return self.values[:, latents]
@@ -141,9 +147,11 @@ class SparseCodes(Codes):
     def l1(self) -> Tensor:
         return self.values.abs().sum(1)
 
-    def fired(self, rows: Tensor | None = None) -> Tensor:
-        values, latents = (self.values, self.latents) if rows is None else (self.values[rows], self.latents[rows])
-        return torch.bincount(latents[values != 0], minlength=self.width)
+    def fired(self) -> Tensor:
+        return torch.bincount(self.latents[self.values != 0], minlength=self.width)
+
+    def select(self, rows: Tensor) -> SparseCodes:
+        return SparseCodes(self.values[rows], self.latents[rows], self.width)
 
     def columns(self, latents: Tensor) -> Tensor:
         place = torch.full((self.width,), -1, dtype=torch.long, device=latents.device)

@@ -115,4 +115,4 @@ class FixedDictionary(Dictionary):
 
 def cast(tensor: Tensor, device: torch.device | str, dtype: torch.dtype | None) -> Tensor:
     """A tensor on a device; `dtype` is applied to floating tensors alone."""
-    return tensor.to(device, dtype if tensor.is_floating_point() else None)
+    return (tensor if dtype is None or not tensor.is_floating_point() else tensor.to(dtype)).to(device)

@@ -16,6 +16,7 @@ from saebench.activations.sets import ActivationSet
 from saebench.baselines.controls import Identity, MeanOnly
 from saebench.bench import FileJournal, GroupBench
 from saebench.dictionaries.codes import Codes, DenseCodes
+from saebench.dictionaries.contract import Context, Traits
 from saebench.dictionaries.fakes import RandomLinear
 from saebench.lm.fakes import tiny_model
 from saebench.progress import Silent
@@ -293,6 +294,38 @@ def test_a_subject_that_fails_leaves_the_others_alone(lm, data):
     assert list(scores) == ["good"]
     assert "NaN" in bench.failures["bad"].message
     assert "boom" in bench.failures["worse"].message
+
+
+def test_nothing_is_walked_for_subjects_that_all_failed(lm, data):
+    with killed_after(lm, 0):
+        scores, bench = score(lm, data, {"worse": ValueError("boom")})
+    assert scores == {}
+    assert "boom" in bench.failures["worse"].message
+
+
+class Running(Identity):
+    """Reads whole rows: every token becomes the mean of the unmasked ones up to it."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.traits = Traits(signed=True, sequence_coupled=True)
+
+    def encode(self, x: torch.Tensor, context: Context | None = None) -> Codes:
+        assert context is not None
+        seen = context.mask.unsqueeze(2).to(x.dtype)
+        return DenseCodes(((x * seen).cumsum(1) / seen.cumsum(1).clamp(min=1)).flatten(0, 1))
+
+
+def test_a_dictionary_that_reads_sequences_is_scored_on_unmasked_tokens_alone(lm, data):
+    scores, bench = score(lm, data, {"running": Running(16)})
+    assert not bench.failures
+    x, mask = data.block(0, ROWS).double(), torch.from_numpy(np.array(data.mask))
+    wanted = torch.stack(
+        [x[row, : place + 1][mask[row, : place + 1]].mean(0) for row, place in mask.nonzero().tolist()]
+    )
+    real = x[mask]
+    fvu = (real - wanted).square().sum() / (real - real.mean(0)).square().sum()
+    assert values(scores["running"])["fvu"] == pytest.approx(float(fvu), rel=1e-6)
 
 
 def test_max_cosines_on_known_directions():

@@ -63,9 +63,10 @@ class Tied(Init):
 def geometric_median(points: Tensor, rounds: int = 100, tolerance: float = 1e-6) -> Tensor:
     """The point `[d]` with the least sum of distances to `points` `[n, d]`.
 
-    Weiszfeld's iteration from the mean, until a round moves at most `tolerance` of the median distance.
+    Weiszfeld's iteration from the mean, in float64 on the CPU, until a round moves at most `tolerance` of the median
+    distance.
     """
-    points = points.double()
+    points = points.cpu().double()
     centre = points.mean(0)
     for _ in range(rounds):
         distances = (points - centre).norm(dim=1).clamp(min=1e-12)

@@ -36,7 +36,7 @@ class MeanScale(Preprocess):
     """Scaled so that the mean norm is sqrt(d): `s = sqrt(d) / E||x||` (Anthropic, April 2024 update)."""
 
     def fit(self, sample: Tensor) -> float:
-        return float(sample.shape[1] ** 0.5 / sample.double().norm(dim=1).mean())
+        return float(sample.shape[1] ** 0.5 / sample.cpu().double().norm(dim=1).mean())
 
 
 @block("preprocess", "unit_scale")
@@ -45,4 +45,4 @@ class UnitScale(Preprocess):
     """Scaled so that the mean squared norm is 1: `s = 1 / sqrt(E||x||^2)` (Rajamanoharan et al. 2024)."""
 
     def fit(self, sample: Tensor) -> float:
-        return float(sample.double().square().sum(1).mean().rsqrt())
+        return float(sample.cpu().double().square().sum(1).mean().rsqrt())

@@ -25,7 +25,7 @@ class Sums:
     def add(self, name: str, items: Array, values: Tensor | Array) -> None:
         """Add `values[i]` to item `items[i]` of a column; items may repeat."""
         column = self.columns[name]
-        numbers = values.double().cpu().numpy() if isinstance(values, Tensor) else values
+        numbers = values.cpu().double().numpy() if isinstance(values, Tensor) else values
         column += np.bincount(items, weights=numbers, minlength=len(column))
 
     def arrays(self, prefix: str) -> dict[str, Array]:

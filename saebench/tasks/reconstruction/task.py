@@ -64,7 +64,8 @@ OWN = (
 """Document columns of one subject."""
 
 HISTOGRAM = np.linspace(-6.0, 0.0, 25)
-"""Edges of the density histogram: log10 of the share of tokens on which a latent is active."""
+"""Edges of the density histogram: log10 of the share of tokens on which a latent is active; the first bin holds all
+that is rarer as well."""
 
 
 @dataclass(frozen=True)
@@ -157,14 +158,15 @@ class Reconstruction(Task):
         for subject in bench.alive(subjects):
             with bench.guard(subject):
                 fired[subject.fingerprint] = np.zeros(subject.dictionary().d_dict, dtype=np.int64)
-        seconds = {subject.fingerprint: 0.0 for subject in subjects}
-        encoding = dict(seconds)
+        seconds = {subject.fingerprint: np.zeros(2) for subject in subjects}
 
-        done = restore(bench, subjects, shared, own, fired)
+        done = restore(bench, subjects, shared, own, fired, seconds)
         blocks = -(-data.n_rows // bench.rows_per_block)
         with bench.progress.bar(f"{self.card.name} {site}", blocks, "block") as bar, torch.inference_mode():
             bar.advance(done)
             for index in range(done, blocks):
+                if not any(bench.alive(subjects)):
+                    break
                 start = index * bench.rows_per_block
                 block = read_block(data, entries, start, min(start + bench.rows_per_block, data.n_rows), bench)
                 clean = score_shared(block, statistics, site, bench, shared)
@@ -173,14 +175,16 @@ class Reconstruction(Task):
                         key = subject.fingerprint
                         began = time.perf_counter()
                         codes, decoded = reconstruct(subject.dictionary(), block)
-                        encoding[key] += time.perf_counter() - began
+                        encoded = time.perf_counter()
                         score_own(block, statistics, site, bench, own[key], clean, codes, decoded)
                         fired[key] += codes.fired().cpu().numpy()
-                        seconds[key] += time.perf_counter() - began
-                bench.journal.save(index + 1, snapshot(bench, subjects, shared, own, fired))
+                        seconds[key] += np.array([time.perf_counter(), encoded]) - began
+                bench.journal.save(index + 1, snapshot(bench, subjects, shared, own, fired, seconds))
                 bar.advance()
 
         total = shared.columns["tokens"].sum()
+        if not any(bench.alive(subjects)):
+            return {}
         if shared.columns["predictions"].sum() == 0:
             raise DataError("no two neighbouring unmasked tokens: nothing to score", field=data.rows.name)
         scores = {}
@@ -188,7 +192,7 @@ class Reconstruction(Task):
             with bench.guard(subject):
                 key = subject.fingerprint
                 scores[key] = finish(
-                    subject.dictionary(), data, shared, own[key], fired[key], seconds[key], encoding[key], total
+                    subject.dictionary(), data, shared, own[key], fired[key], seconds[key], total, bench.lm.device
                 )
         return scores
 
@@ -249,7 +253,7 @@ def score_shared(block: Block, statistics: Statistics, site: str, bench: Bench, 
     lm = bench.lm
     shared.add("tokens", block.documents, np.ones(len(block.documents)))
     shared.add("predictions", block.predicted, np.ones(len(block.predicted)))
-    x = block.x[block.mask].double()
+    x = widened(block.x[block.mask])
     mean = statistics.mean.to(x.device)
     shared.add("sst", block.documents, (x - mean).square().sum(1))
     shared.add("legacy_variance_060", block.documents, np.full(len(block.documents), statistics.variance_060))
@@ -275,6 +279,9 @@ def score_shared(block: Block, statistics: Statistics, site: str, bench: Bench, 
 def reconstruct(dictionary: Dictionary, block: Block) -> tuple[Codes, Tensor]:
     """Codes and reconstruction `[n, d]` of the unmasked tokens of a block.
 
+    A dictionary that looks at sequences reads the rows whole, with the mask as context; what it gives on masked
+    tokens is dropped.
+
     Raises:
         SubjectFailed: the reconstruction has the wrong shape or is not finite.
     """
@@ -283,7 +290,11 @@ def reconstruct(dictionary: Dictionary, block: Block) -> tuple[Codes, Tensor]:
         rows, width = block.mask.shape
         positions = torch.arange(width, device=block.x.device).expand(rows, width)
         codes = dictionary.encode(block.x, Context(block.mask, positions))
-        decoded = dictionary.decode(codes, block.x if dictionary.traits.needs_x_in_decode else None)[block.mask]
+        decoded = dictionary.decode(codes, block.x if dictionary.traits.needs_x_in_decode else None)
+        kept = block.mask.flatten()
+        if decoded.shape[:-1] != kept.shape or codes.n != len(kept):
+            raise SubjectFailed(f"{codes.n} codes, decoded to {tuple(decoded.shape)}, for {len(kept)} tokens")
+        codes, decoded = codes.select(kept), decoded[kept]
     else:
         codes = dictionary.encode(x)
         decoded = dictionary.decode(codes, x if dictionary.traits.needs_x_in_decode else None)
@@ -305,7 +316,7 @@ def score_own(
     decoded: Tensor,
 ) -> None:
     """One subject on one block: errors of the reconstruction, and the model continued from it."""
-    x, y = block.x[block.mask].double(), decoded.double()
+    x, y = widened(block.x[block.mask]), widened(decoded)
     error = (x - y).square().sum(1)
     norm, norm_out = x.norm(dim=1), y.norm(dim=1)
     own.add("sse", block.documents, error)
@@ -331,23 +342,38 @@ def score_own(
 def replace(block: Block, values: Tensor) -> Tensor:
     """The block's activations with `values` `[n, d]` at the unmasked positions and the rest as they are."""
     changed = block.x.clone()
-    changed[block.mask] = values.to(block.x)
+    changed[block.mask] = values.to(block.x.dtype).to(block.x.device)
     return changed
 
 
+def widened(values: Tensor) -> Tensor:
+    """Values in float64, on their device; on the CPU where the device is MPS, which has no such numbers."""
+    return (values.cpu() if values.device.type == "mps" else values).double()
+
+
 def snapshot(
-    bench: Bench, subjects: Sequence[Subject], shared: Sums, own: dict[str, Sums], fired: dict[str, Array]
+    bench: Bench,
+    subjects: Sequence[Subject],
+    shared: Sums,
+    own: dict[str, Sums],
+    fired: dict[str, Array],
+    seconds: dict[str, Array],
 ) -> dict[str, Array]:
     """The arrays that a journal keeps; subjects that failed are left out."""
     arrays = shared.arrays("shared")
     for subject in bench.alive(subjects):
         key = subject.fingerprint
-        arrays |= own[key].arrays(key) | {f"{key}/fired": fired[key]}
+        arrays |= own[key].arrays(key) | {f"{key}/fired": fired[key], f"{key}/seconds": seconds[key]}
     return arrays
 
 
 def restore(
-    bench: Bench, subjects: Sequence[Subject], shared: Sums, own: dict[str, Sums], fired: dict[str, Array]
+    bench: Bench,
+    subjects: Sequence[Subject],
+    shared: Sums,
+    own: dict[str, Sums],
+    fired: dict[str, Array],
+    seconds: dict[str, Array],
 ) -> int:
     """Take up a journal where there is one. Returns the number of blocks that are done."""
     kept = bench.journal.load()
@@ -362,6 +388,7 @@ def restore(
                 raise SubjectFailed("it failed before the interruption; the next run tries it afresh")
             own[key].restore(key, arrays)
             fired[key] = arrays[f"{key}/fired"].copy()
+            seconds[key] = arrays[f"{key}/seconds"].copy()
     return done
 
 
@@ -371,11 +398,16 @@ def finish(
     shared: Sums,
     own: Sums,
     fired: Array,
-    seconds: float,
-    encoding: float,
+    seconds: Array,
     total: float,
+    device: torch.device,
 ) -> Scores:
-    """Item tables of one subject: documents that were evaluated, and latents."""
+    """Item tables of one subject: documents that were evaluated, and latents.
+
+    Args:
+        seconds: spent on the subject altogether, and on encoding and decoding alone.
+        total: unmasked tokens.
+    """
     seen = shared.columns["tokens"] > 0
     names = tuple(name for name, keep in zip(data.document_ids, seen, strict=True) if keep)
     columns = {name: column[seen] for name, column in (shared.columns | own.columns).items()}
@@ -392,9 +424,10 @@ def finish(
         if directions is None or len(directions) < 2:
             undefined[metric] = f"the dictionary has no two linear {side} directions to compare"
         else:
-            latents[metric] = max_cosines(directions).double().cpu().numpy()
+            latents[metric] = max_cosines(directions).cpu().double().numpy()
     ids = tuple(str(index) for index in range(len(fired)))
-    counts, _ = np.histogram(np.log10(density[density > 0]), bins=HISTOGRAM)
+    exponents = np.log10(density[density > 0]).clip(HISTOGRAM[0], HISTOGRAM[-1])
+    counts, _ = np.histogram(exponents, bins=HISTOGRAM)
     return Scores(
         tables={DOCUMENTS: ItemTable(names, names, columns), LATENTS: ItemTable(ids, ids, latents)},
         details={
@@ -402,17 +435,17 @@ def finish(
             "dead_latents": int((fired == 0).sum()),
         },
         cost={
-            "seconds_per_million_tokens": 1e6 * seconds / total,
-            "encode_decode_seconds_per_million_tokens": 1e6 * encoding / total,
-            "peak_memory_bytes": float(peak_memory()),
+            "seconds_per_million_tokens": 1e6 * float(seconds[0]) / total,
+            "encode_decode_seconds_per_million_tokens": 1e6 * float(seconds[1]) / total,
+            "peak_memory_bytes": float(peak_memory(device)),
         },
         undefined=undefined,
     )
 
 
-def peak_memory() -> int:
-    """Largest resident memory of this process so far, bytes (GPU memory where there is one)."""
-    if torch.cuda.is_available():
-        return int(torch.cuda.max_memory_allocated())
+def peak_memory(device: torch.device) -> int:
+    """Largest memory of this process so far, bytes: allocated on a CUDA device, else resident."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
