@@ -120,3 +120,8 @@ class RegressionFound(SaebenchError):
     """A confirmed fall against the reference."""
 
     exit_code = 3
+
+
+def first_line(error: BaseException) -> str:
+    """What another library's error says, without its tail; its class where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

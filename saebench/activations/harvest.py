@@ -15,10 +15,11 @@ from torch import Tensor
 
 from saebench.activations.manifest import Manifest, shard_file
 from saebench.activations.shards import ShardWriter
-from saebench.assets.cache import NO_ROOM, storage_errors
+from saebench.assets.cache import storage_errors
 from saebench.data.packing import PackedRows
 from saebench.errors import DataError, StorageError
 from saebench.progress import Bar, Progress
+from saebench.results.atomic import NO_ROOM
 
 if TYPE_CHECKING:
     from saebench.lm.model import LanguageModel

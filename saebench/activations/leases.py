@@ -53,6 +53,8 @@ def _holds(path: Path) -> bool:
         process = psutil.Process(holder["pid"])
         same = abs(process.create_time() - holder["started"]) < CLOCK_SECONDS
         return same and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.AccessDenied:
+        return True
     except (ValueError, KeyError, TypeError, FileNotFoundError, psutil.NoSuchProcess):
         return False
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from saebench.errors import StorageError
+from saebench.results.atomic import NO_ROOM
 
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 NOT_WRITABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR})
 
 
@@ -48,7 +48,7 @@ def cache_entries(root: Path | None = None) -> list[CacheEntry]:
         for room in root.iterdir()
         if room.is_dir()
         for entry in room.iterdir()
-        if entry.suffix != ".lock"
+        if entry.suffix != ".lock" and entry.name != ".locks"
     ]
     return sorted(found, key=lambda entry: entry.name)
 

@@ -27,6 +27,7 @@ from saebench.assets.registries import download
 from saebench.errors import AssetError
 from saebench.fingerprint import canonical_json, file_digest
 from saebench.progress import Progress, Silent
+from saebench.results.atomic import write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,9 +164,7 @@ def _write_record(folder: Path, name: str) -> None:
         if path.name != RECORD and not path.name.startswith("."):
             found = path.stat()
             files[path.name] = {"bytes": found.st_size, "mtime_ns": found.st_mtime_ns, "sha256": file_digest(path)}
-    temporary = folder / f".{RECORD}.{os.getpid()}"
-    temporary.write_text(canonical_json({"asset": name, "files": files}), encoding="utf-8")
-    temporary.replace(folder / RECORD)
+    write_bytes(folder / RECORD, canonical_json({"asset": name, "files": files}).encode())
 
 
 @contextmanager

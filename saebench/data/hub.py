@@ -7,7 +7,7 @@ from typing import Any
 
 from saebench.data.files import DEFAULT_FIELD, missing_field, text_of
 from saebench.data.texts import Corpus, Document
-from saebench.errors import DataError
+from saebench.errors import DataError, first_line
 
 SPLIT = "train"
 
@@ -49,5 +49,4 @@ def _load(name: str, repository: str, config: str | None) -> Any:
         return datasets.load_dataset(repository, config, split=SPLIT)
     except (OSError, ValueError, RuntimeError) as error:
         remedy = "check the name and the configuration, and that the hub answers or the data set is cached"
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise DataError(f"cannot be loaded: {first}", file=name, remedy=remedy) from error
+        raise DataError(f"cannot be loaded: {first_line(error)}", file=name, remedy=remedy) from error

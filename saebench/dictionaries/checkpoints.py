@@ -7,9 +7,7 @@ provenance, and dtype and shape of every tensor. `weights.safetensors` holds the
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +23,8 @@ from saebench.dictionaries.autoencoder import SparseAutoencoder
 from saebench.dictionaries.blocks.composition import Composition
 from saebench.dictionaries.contract import Dictionary, Provenance
 from saebench.dictionaries.fixed import KINDS, FixedDictionary
-from saebench.errors import CheckpointError, CompositionError, StorageError, UnknownName
+from saebench.errors import CheckpointError, CompositionError, UnknownName
+from saebench.results.atomic import storage_errors, write_bytes
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -83,16 +82,10 @@ def write_files(folder: Path, contents: Mapping[str, bytes]) -> Path:
         StorageError: the disk is full or the folder cannot be written.
     """
     *_, last = contents
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with storage_errors(folder / last):
         (folder / last).unlink(missing_ok=True)
-        for name, content in contents.items():
-            _replace(folder / name, content)
-    except OSError as error:
-        reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
-        raise StorageError(
-            f"cannot be written: {reason}", file=folder, remedy="free space or choose another"
-        ) from error
+    for name, content in contents.items():
+        write_bytes(folder / name, content)
     return folder
 
 
@@ -268,15 +261,6 @@ def _fixed(
         return cls.rebuild(settings, tensors, sites, provenance)
     except (UnknownName, TypeError) as error:
         raise CheckpointError(str(error), file=folder / CONFIG_FILE, field="recipe") from error
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def dtype_name(tensor: Tensor) -> str:

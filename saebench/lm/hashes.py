@@ -6,8 +6,6 @@ Weights are hashed in the dtype of their file, so that the dtype computed in mak
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saebench.assets.cache import cache_folder, storage_errors
+from saebench.assets.cache import cache_folder
 from saebench.fingerprint import array_digest, digest
+from saebench.results.atomic import write_bytes
 
 Array = np.ndarray[Any, Any]
 
@@ -49,8 +48,7 @@ def files_hash(files: Sequence[Path]) -> str:
         return note.read_text(encoding="ascii")
     with ExitStack() as stack:
         found = state_hash(_FileTensors(files, stack))
-    with storage_errors(note):
-        _write(note, found)
+    write_bytes(note, found.encode("ascii"))
     return found
 
 
@@ -127,11 +125,3 @@ class _FileTensors(Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return len(self._readers)
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
-    with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-        stream.write(text)
-    Path(temporary).replace(path)

@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 
-from saebench.assets.cache import NO_ROOM
-from saebench.errors import InputError, StorageError, UnknownName, UsageError
+from saebench.errors import InputError, StorageError, UnknownName, UsageError, first_line
 from saebench.lm import LMS
 from saebench.lm.families import FAMILIES
 from saebench.lm.hashes import files_hash
 from saebench.progress import Progress
 from saebench.registry import near_misses
+from saebench.results.atomic import NO_ROOM
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _why_not_on_hub(name: str) -> str | None:
         if not isinstance(try_to_load_from_cache(name, "config.json"), str):
             get_hf_file_metadata(hf_hub_url(name, "config.json"))
     except expected as error:
-        return _first_line(error)
+        return first_line(error)
     return None
 
 
@@ -178,14 +178,10 @@ def _readable(source: Source) -> Iterator[None]:
                 "the disk is full", file=source.where, remedy="free some space, or set HF_HOME"
             ) from error
         raise InputError(
-            f"cannot be loaded as a causal language model: {_first_line(error)}",
+            f"cannot be loaded as a causal language model: {first_line(error)}",
             file=source.where,
             remedy="expected config.json, tokenizer files and whole weights, in safetensors if possible",
         ) from error
     finally:
         if local and bars:
             logging.enable_progress_bar()
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -14,6 +14,9 @@ from saebench.errors import StorageError
 PART = ".part"
 """Ending of a file that is being written; the name starts with a dot."""
 
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Numbers of the system errors of a full disk."""
+
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Replace `path` in one step: a killed writer leaves the old file, or none, and a part file beside it.
@@ -41,9 +44,11 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        remedy = "free some space and run again: what is finished is kept" if full else "choose a folder to write to"
-        raise StorageError(error.strerror or str(error), file=path, remedy=remedy) from error
+        reason = error.strerror or str(error)
+        if error.errno in NO_ROOM:
+            remedy = "free some space and run again: what is finished is kept"
+            raise StorageError(f"the disk is full: {reason}", file=path, remedy=remedy) from error
+        raise StorageError(f"cannot be written: {reason}", file=path, remedy="choose a folder to write to") from error
 
 
 def remove_parts(folder: Path) -> None:

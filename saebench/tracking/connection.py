@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from saebench.errors import StorageError, UsageError
+from saebench.errors import StorageError, UsageError, first_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -87,9 +87,8 @@ def connected(uri: str, results: Path) -> Iterator[MlflowClient]:
             client.search_experiments(max_results=1)
             yield client
         except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise StorageError(
-                f"MLflow cannot be written: {reason[:300]}",
+                f"MLflow cannot be written: {first_line(error)[:300]}",
                 file=shown(uri),
                 remedy=f"results are safe: 'saebench mlflow sync {results}' sends what is missing",
             ) from error

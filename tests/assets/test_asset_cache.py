@@ -21,6 +21,7 @@ def test_entries_are_the_folders_of_each_room_with_all_their_bytes(tmp_path: Pat
     (tmp_path / "assets" / "news" / "deep" / "b").write_bytes(b"123")
     (tmp_path / "assets" / ".news.lock").write_bytes(b"")
     (tmp_path / "activations" / "k").mkdir(parents=True)
+    (tmp_path / "activations" / ".locks").mkdir()
     assert [(entry.name, entry.bytes) for entry in cache_entries(tmp_path)] == [
         ("activations/k", 0),
         ("assets/news", 8),

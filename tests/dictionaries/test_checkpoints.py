@@ -15,6 +15,7 @@ from saebench.dictionaries.checkpoints import load, save
 from saebench.dictionaries.contract import Provenance
 from saebench.dictionaries.fakes import RandomLinear
 from saebench.errors import CheckpointError, StorageError
+from saebench.results import atomic
 
 
 def trained(name: str = "jumprelu") -> SparseAutoencoder:
@@ -149,10 +150,10 @@ def test_unsound_dictionaries_are_not_written(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_named_and_leaves_no_half_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, content: bytes) -> int:
+    def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(atomic.os, "fsync", full)
     with pytest.raises(StorageError, match="disk is full"):
         save(trained(), tmp_path / "new")
     assert list((tmp_path / "new").iterdir()) == []

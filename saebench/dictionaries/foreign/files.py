@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from saebench.errors import CheckpointError
+from saebench.errors import CheckpointError, first_line
 
 HALF = (torch.float16, torch.bfloat16)
 
@@ -67,8 +67,9 @@ def read_pickle(path: Path) -> dict[str, Tensor]:
             remedy="save the state dict alone: torch.save(dictionary.state_dict(), path)",
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"cannot be read: {reason}", file=path, remedy="copy the file again") from error
+        raise CheckpointError(
+            f"cannot be read: {first_line(error)}", file=path, remedy="copy the file again"
+        ) from error
     if not isinstance(value, Mapping) or not all(isinstance(item, Tensor) for item in value.values()):
         raise CheckpointError("holds no state dict of tensors", file=path)
     return {str(name): widened(tensor) for name, tensor in value.items()}

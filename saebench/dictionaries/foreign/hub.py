@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from saebench.errors import CheckpointError, UsageError
+from saebench.errors import CheckpointError, UsageError, first_line
 
 
 def download(name: str) -> Path:
@@ -33,9 +33,3 @@ def download(name: str) -> Path:
     if not (root / folder).is_dir():
         raise CheckpointError("the repository has no such folder", file=f"hf:{name}", field=folder)
     return root / folder
-
-
-def first_line(error: Exception) -> str:
-    """An error's message without its tail."""
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

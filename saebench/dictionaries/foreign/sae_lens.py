@@ -24,11 +24,10 @@ from saebench.dictionaries.foreign.files import (
     tensor_of,
     widened,
 )
-from saebench.dictionaries.foreign.hub import first_line
 from saebench.dictionaries.foreign.normalised import CONSTANT_NORM, LAYER_NORM, NormalisedDictionary
 from saebench.dictionaries.foreign.sites import sites
 from saebench.dictionaries.foreign.weights import VECTORS, Rule, Weights
-from saebench.errors import CheckpointError, UnknownName
+from saebench.errors import CheckpointError, UnknownName, first_line
 from saebench.registry import near_misses
 
 CONFIG, WEIGHTS, SCALER = "cfg.json", "sae_weights.safetensors", "activation_scaler.json"
