@@ -78,13 +78,12 @@ def _entrants(records: Sequence[ResultRecord]) -> list[Entrant]:
 
 
 def pool(tables: Mapping[int, ItemTable]) -> ItemTable:
-    """One table from those of several eval_seeds: items are told apart by seed, clusters are not.
+    """One table from those of one or more eval_seeds: items are told apart by seed, clusters are not.
 
+    An item has the same name however many seeds a subject has, so that subjects are paired on the seeds they share.
     A document that two seeds drew is one cluster, so that it is not counted as two independent ones.
     """
     parts = sorted(tables.items())
-    if len(parts) == 1:
-        return parts[0][1]
     names = set.intersection(*(set(table.columns) for _, table in parts))
     return ItemTable(
         tuple(f"{seed}/{item}" for seed, table in parts for item in table.items),

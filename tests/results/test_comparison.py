@@ -139,7 +139,8 @@ def test_seeds_are_pooled_over_their_different_documents(store):
     rows = rows_of(table)
     assert rows["a"].estimate.n == 80
     assert rows["one seed"].estimate.n == 40
-    assert table.shared == 0
+    assert table.shared == 40
+    assert rows["a"].letters != rows["b"].letters
     pair = [record for record in store.all() if record.subject.name in "ab"]
     (table,) = compare(store, pair, metrics=["quality"], base="b")
     assert table.shared == 80
