@@ -43,7 +43,7 @@ class Codes(abc.ABC):
 
     @abc.abstractmethod
     def l1(self) -> Tensor:
-        """Sum of absolute values of each token, `[n]`."""
+        """Sum of absolute values of each token, `[n]`, in float32 at least."""
 
     @abc.abstractmethod
     def fired(self) -> Tensor:
@@ -95,7 +95,7 @@ class DenseCodes(Codes):
         return (self.values != 0).sum(1).to(torch.float32)
 
     def l1(self) -> Tensor:
-        return self.values.abs().sum(1)
+        return self.values.abs().sum(1, dtype=torch.promote_types(self.values.dtype, torch.float32))
 
     def fired(self) -> Tensor:
         return (self.values != 0).sum(0)
@@ -145,7 +145,7 @@ class SparseCodes(Codes):
         return (self.values != 0).sum(1).to(torch.float32)
 
     def l1(self) -> Tensor:
-        return self.values.abs().sum(1)
+        return self.values.abs().sum(1, dtype=torch.promote_types(self.values.dtype, torch.float32))
 
     def fired(self) -> Tensor:
         return torch.bincount(self.latents[self.values != 0], minlength=self.width)

@@ -1,5 +1,6 @@
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -84,6 +85,41 @@ def test_identity_follows_tensors_and_settings() -> None:
     other = Module()
     other.cfg.k = 4
     assert adapt(other).fingerprint() != adapt(Module()).fingerprint()
+
+
+class Budget(nn.Module):
+    def __init__(self, k: int) -> None:
+        super().__init__()
+        self.k = k
+
+
+def with_parts(**parts: object) -> Module:
+    theirs = Module()
+    for name, part in parts.items():
+        setattr(theirs, name, part)
+    return theirs
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Budget(3), Budget(4)),
+        ([torch.ones(2)], [torch.zeros(2)]),
+        (np.ones(2), np.zeros(2)),
+        ({"limit": float("inf")}, {"limit": 2.0}),
+        (torch.relu, torch.tanh),
+        (SimpleNamespace(inner=SimpleNamespace(k=1)), SimpleNamespace(inner=SimpleNamespace(k=2))),
+    ],
+)
+def test_identity_follows_what_lies_deeper(one: object, other: object) -> None:
+    assert adapt(with_parts(part=one)).fingerprint() == adapt(with_parts(part=one)).fingerprint()
+    assert adapt(with_parts(part=one)).fingerprint() != adapt(with_parts(part=other)).fingerprint()
+
+
+def test_identity_does_not_follow_the_device_or_end_in_a_circle() -> None:
+    here, there = with_parts(device="cpu"), with_parts(device="cuda:1")
+    here.cfg.owner, there.cfg.owner = here, there
+    assert adapt(here).fingerprint() == adapt(there).fingerprint()
 
 
 def test_what_is_missing_is_named() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, is_dataclass
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -39,7 +41,8 @@ class ObjectDictionary(Dictionary):
     """An object whose codes are taken as it gives them.
 
     Whether codes are signed and whether `decode` is affine with rows `W_dec` is found out on a few random activations.
-    Its identity covers the class, its tensors, and its plain settings (those of `cfg` included).
+    Its identity covers the class and all that its public attributes hold: tensors and settings, at any depth. Two
+    objects that differ in nothing but private attributes of their own are taken for the same.
     """
 
     def __init__(self, source: Any) -> None:
@@ -97,13 +100,11 @@ class ObjectDictionary(Dictionary):
 
     def recipe(self) -> dict[str, Any]:
         owner = type(self.source)
-        settings = {**_plain(vars(self.source)), "cfg": _plain(_as_mapping(getattr(self.source, "cfg", None)))}
+        settings = {name: value for name, value in contents(self.source, "", set()) if not isinstance(value, Tensor)}
         return {"kind": "object", "class": f"{owner.__module__}.{owner.__qualname__}", "settings": settings}
 
     def tensors(self) -> dict[str, Tensor]:
-        if isinstance(self.source, nn.Module):
-            return dict(self.source.state_dict())
-        found = {name: value for name, value in vars(self.source).items() if isinstance(value, Tensor)}
+        found = {name: value for name, value in contents(self.source, "", set()) if isinstance(value, Tensor)}
         return {"W_dec": self.source.W_dec, **found}
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
@@ -148,16 +149,38 @@ def _said(settings: Any, name: str) -> str | None:
     return None
 
 
-def _as_mapping(settings: Any) -> Mapping[str, Any]:
-    if is_dataclass(settings) and not isinstance(settings, type):
-        return asdict(settings)
-    return dict(settings) if isinstance(settings, Mapping) else dict(getattr(settings, "__dict__", {}))
+def contents(value: Any, name: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    """What below an attribute may decide codes: tensors, numbers, texts and names of functions, each with its path.
+
+    Follows containers and the public attributes of objects, each object once. Where a thing lies (`device`) is left
+    out.
+    """
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, Tensor):
+        yield name, value
+    elif isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        yield name, torch.from_numpy(np.array(value))
+    elif value is None or isinstance(value, str | int):
+        yield name, value
+    elif isinstance(value, float):
+        yield name, value if math.isfinite(value) else repr(value)
+    elif isinstance(value, type) or inspect.isroutine(value):
+        yield name, f"{value.__module__}.{value.__qualname__}"
+    elif id(value) not in seen:
+        seen.add(id(value))
+        for key, item in _parts(value).items():
+            if key != "device":
+                yield from contents(item, f"{name}.{key}" if name else key, seen)
 
 
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Public entries that are numbers, texts or truth values."""
-    return {
-        name: value
-        for name, value in values.items()
-        if not name.startswith("_") and isinstance(value, str | int | float | bool)
-    }
+def _parts(value: Any) -> dict[str, Any]:
+    """What a container holds, or the public attributes of an object with the weights and modules of a torch module."""
+    if isinstance(value, Mapping):
+        return {str(key): item for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return {str(place): item for place, item in enumerate(value)}
+    attributes: dict[str, Any] = getattr(value, "__dict__", {})
+    inner = attributes if isinstance(value, nn.Module) else {}
+    held: list[dict[str, Any]] = [inner.get(group, {}) for group in ("_parameters", "_buffers", "_modules")]
+    public: dict[str, Any] = {name: item for name, item in attributes.items() if not name.startswith("_")}
+    return public | held[0] | held[1] | held[2]
