@@ -8,21 +8,18 @@ a transitive closure: with a = b and b = c but a != c there are two groups, and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from saebench.stats.ranks import BoolArray
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 
 
-def compact_letters(different: BoolArray, order: Sequence[int] | None = None) -> list[tuple[str, ...]]:
-    """Letters of each of N subjects, best letter first.
+def compact_letters(different: BoolArray) -> list[tuple[str, ...]]:
+    """Letters of each of N subjects, which stand from best to worst: the first group gets "a".
 
     Args:
         different: symmetric `[N, N]`, True where two subjects differ significantly.
-        order: subjects from best to worst; the first group in this order gets "a". Default: as given.
     """
-    subjects = list(range(len(different))) if order is None else list(order)
+    subjects = range(len(different))
     groups = [frozenset(subjects)] if subjects else []
     for subject in subjects:
         rivals = frozenset(other for other in subjects if different[subject, other])
@@ -30,10 +27,9 @@ def compact_letters(different: BoolArray, order: Sequence[int] | None = None) ->
         for group in groups:
             split += [group - rivals, group - {subject}] if subject in group and group & rivals else [group]
         groups = _absorb(split)
-    place = {subject: index for index, subject in enumerate(subjects)}
-    groups.sort(key=lambda group: sorted(place[subject] for subject in group))
+    groups.sort(key=sorted)
     named = [(letter_name(index), group) for index, group in enumerate(groups)]
-    return [tuple(name for name, group in named if subject in group) for subject in range(len(different))]
+    return [tuple(name for name, group in named if subject in group) for subject in subjects]
 
 
 def letter_name(index: int) -> str:

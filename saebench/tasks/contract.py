@@ -65,7 +65,6 @@ class Card:
     metrics: tuple[Metric, ...]
     headline: tuple[str, ...]
     """Names of the metrics that a table shows first."""
-    subject_kinds: tuple[str, ...] = ("dictionary",)
     paired_by: Mapping[str, str] = field(default_factory=dict)
     """Item tables whose items are the same for every subject, with what an item is ("document")."""
     control_order: tuple[str, ...] = ()

@@ -21,9 +21,6 @@ from saebench.dictionaries.entries import Entries
 class Score(Block, abc.ABC):
     """Base of scores: a number for each entry, the larger the sooner chosen."""
 
-    homogeneous: ClassVar[bool] = True
-    """Scores grow in proportion with the input, so that a threshold can be folded with it."""
-
     @abc.abstractmethod
     def at(self, pre: Preactivations, entries: Entries, weights: Weights) -> Tensor:
         """Scores at the entries."""
