@@ -53,9 +53,27 @@ def files_hash(files: Sequence[Path]) -> str:
 
 
 UNUSED_CONFIG = frozenset(
-    "_name_or_path transformers_version dtype torch_dtype architectures bos_token_id eos_token_id pad_token_id "
-    "use_cache initializer_range pretraining_tp chunk_size_feed_forward is_encoder_decoder problem_type id2label "
-    "label2id return_dict output_attentions output_hidden_states".split()
+    {
+        "_name_or_path",
+        "transformers_version",
+        "dtype",
+        "torch_dtype",
+        "architectures",
+        "bos_token_id",
+        "eos_token_id",
+        "pad_token_id",
+        "use_cache",
+        "initializer_range",
+        "pretraining_tp",
+        "chunk_size_feed_forward",
+        "is_encoder_decoder",
+        "problem_type",
+        "id2label",
+        "label2id",
+        "return_dict",
+        "output_attentions",
+        "output_hidden_states",
+    }
 )
 """Entries of a model's configuration that do not change its activations or logits."""
 

@@ -112,7 +112,13 @@ METRICS = (
         low=-1.0,
         high=1.0,
     ),
-    _document("l2_ratio", "Mean of |x'| / |x|: below 1 is shrinkage.", {"l2_ratio": 1}, _ACTIVATION, low=0.0),
+    _document(
+        "l2_ratio",
+        "Mean of |x'| / |x|, with 1 in place of an |x| below 1e-4: below 1 is shrinkage.",
+        {"l2_ratio": 1},
+        _ACTIVATION,
+        low=0.0,
+    ),
     _document(
         "reconstruction_bias",
         "Relative reconstruction bias: sum |x'|^2 / sum x.x' (Rajamanoharan et al. 2024, Gated SAEs); "
