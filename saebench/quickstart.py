@@ -18,7 +18,7 @@ from saebench.training import TrainSettings
 SUITE = "quick"
 LATENTS = 2048
 BATCH = 1024
-STEPS = 500
+STEPS = 400
 PANEL = (
     ("topk", 32, (0, 1)),
     ("topk", 64, (0,)),
