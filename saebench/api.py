@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from saebench.errors import UnitsFailed
 
@@ -58,7 +58,8 @@ def evaluate(
     from saebench.results.frame import Results
     from saebench.run.evaluate import Settings, run_suite
 
-    several = subjects if isinstance(subjects, list | tuple) else [subjects]
+    single = isinstance(subjects, str) or not isinstance(subjects, Iterable)
+    several = [subjects] if single else list(cast("Iterable[str | object]", subjects))
     folder = Path(mkdtemp(prefix="saebench-")) if out is None else Path(out)
     settings = Settings(folder, lm, site, tuple(seeds) if seeds else None, device, dtype, batch_size)
     outcome = run_suite([one if isinstance(one, str) else load(one) for one in several], suite, settings)

@@ -74,7 +74,7 @@ class FileJournal:
     def load(self) -> tuple[int, dict[str, np.ndarray[Any, Any]]] | None:
         """(blocks done, arrays), or None at a fresh start or when the file is not whole."""
         try:
-            with np.load(self.path, allow_pickle=False) as kept:
+            with np.load(BytesIO(self.path.read_bytes()), allow_pickle=False) as kept:
                 arrays = {name: kept[name] for name in kept.files}
         except (ValueError, EOFError, OSError, BadZipFile):
             return None

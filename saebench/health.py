@@ -14,6 +14,8 @@ from saebench.registry import near_misses
 
 PACKAGES = ("torch", "transformers", "sae-lens", "lm-eval", "mlflow", "pandas", "scikit-learn", "datasets")
 CACHES = ("activations", "assets")
+KEPT = ("archives", ".locks")
+"""In the folder of assets: archives that a user put there, and locks."""
 ROOM_NEEDED = 3e9
 """Bytes that the quickstart wants free in the cache."""
 
@@ -95,9 +97,10 @@ def clear(name: str) -> int:
     if name not in {*CACHES, "all"}:
         raise UnknownName("cache", name, near_misses(name, dict.fromkeys(CACHES)), (*CACHES, "all"))
     freed = ActivationStore().empty() if name != "assets" else 0
-    folder = cache_folder() / "assets"
-    if name != "activations" and folder.is_dir():
-        freed += size_of(folder)
-        with storage_errors(folder):
-            shutil.rmtree(folder)
+    made = [cache_folder() / "assets"] if name != "activations" else []
+    for entry in [entry for folder in made if folder.is_dir() for entry in folder.iterdir()]:
+        if entry.is_dir() and entry.name not in KEPT:
+            freed += size_of(entry)
+            with storage_errors(entry):
+                shutil.rmtree(entry)
     return freed

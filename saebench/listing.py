@@ -160,8 +160,15 @@ def _task(name: str, out: Path) -> Row:
     from saebench.tasks import TASKS
 
     made = TASKS.get(name).card
-    metrics = {metric.name: metric.definition for metric in made.metrics}
-    return {"name": made.name, "question": made.question, "source": made.source, "metrics": metrics}
+    arrows = {"up": "higher is better", "down": "lower is better", "none": "no direction"}
+    return {
+        "name": made.name,
+        "question": made.question,
+        "source": made.source,
+        "control_order": " > ".join(made.control_order),
+        "cost": made.cost_note,
+        "metrics": {metric.name: f"{metric.definition} ({arrows[metric.direction]})" for metric in made.metrics},
+    }
 
 
 def _architecture(name: str, out: Path) -> Row:

@@ -8,10 +8,10 @@ a path; see `PREFIXES`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
 
 from saebench.errors import SiteError, UnknownName, UsageError
 from saebench.fingerprint import digest
@@ -109,7 +109,22 @@ def parse(text: str) -> Spec:
     body, _, query = rest.partition("?")
     if not body:
         raise UsageError(f"subject '{text}' names nothing after '{prefix}:'")
-    return Spec(text, prefix, body, dict(parse_qsl(query, keep_blank_values=True)))
+    return Spec(text, prefix, body, parameters_of(query))
+
+
+def parameters_of(query: str) -> dict[str, str]:
+    """`key=value&key=value`, taken as it stands: paths may hold any character but `&`.
+
+    `of=` names another subject. One with parameters of its own takes all that follows, so it comes last.
+    """
+    before, found, nested = f"&{query}".partition("&of=")
+    own = {}
+    if found:
+        of, _, after = (nested, "", "") if "?" in nested else nested.partition("&")
+        own["of"] = of
+        before = f"{before}&{after}"
+    pairs = (pair.partition("=") for pair in before.split("&") if pair)
+    return {key: value for key, _, value in pairs} | own
 
 
 def load_dictionary(text: str) -> Dictionary:
@@ -122,6 +137,8 @@ def load_dictionary(text: str) -> Dictionary:
     from saebench.dictionaries import foreign
 
     spec = parse(text)
+    if spec.prefix in FORMATS:
+        expect_parameters(spec, ())
     if spec.prefix == "path":
         return foreign.load_any(Path(spec.body))
     if spec.prefix == "hf":
@@ -176,7 +193,7 @@ def of_object(dictionary: Dictionary, stage: Stage) -> DictionarySubject:
         site=stage.site,
         fingerprint=fingerprint,
         architecture=name,
-        make=lambda: dictionary,
+        make=lambda: deepcopy(dictionary),
         device=stage.lm.device,
         dtype=stage.lm.dtype,
     )
@@ -208,8 +225,14 @@ def require_site(dictionary: Dictionary, lm: LanguageModel, site: str, source: s
 
 
 def site_of(text: str) -> str | None:
-    """The site that a stored dictionary names for itself; None for controls, baselines and silent checkpoints."""
-    if parse(text).prefix in {"control", "baseline", "set", "pair", "recipe"}:
+    """The site that a stored dictionary names for itself; None for controls, baselines and silent checkpoints.
+
+    A permuted dictionary belongs where the one does that it permutes.
+    """
+    spec = parse(text)
+    if spec.prefix == "control" and "of" in spec.parameters:
+        return site_of(spec.parameters["of"])
+    if spec.prefix in {"control", "baseline", "set", "pair", "recipe"}:
         return None
     sites = load_dictionary(text).sites_in
     return sites[0] if sites and sites[0] else None
@@ -303,7 +326,7 @@ def permuted(spec: Spec, stage: Stage) -> DictionarySubject:
     def make() -> Dictionary:
         return PermutedDecoder(parent.make(), seed)
 
-    text = f"control:permuted?of={parent.spec}&seed={seed}"
+    text = f"control:permuted?seed={seed}&of={parent.spec}"
     return _made(text, f"permuted-{parent.name}", stage, recipe, "permuted", make)
 
 

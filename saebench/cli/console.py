@@ -42,7 +42,7 @@ def print_text(text: str) -> None:
 def print_error(text: str) -> None:
     """One error on stderr."""
     err.print("error:", style="bold red", end=" ")
-    err.print(text, markup=False)
+    err.print(text, markup=False, soft_wrap=True)
 
 
 class TerminalProgress:
@@ -65,7 +65,7 @@ class TerminalProgress:
         return _RichBar(self._shown, self._shown.add_task(label, total=total, unit=unit, facts=""))
 
     def note(self, text: str) -> None:
-        err.print(text, markup=False)
+        err.print(text, markup=False, soft_wrap=True)
 
 
 class _RichBar(Bar):

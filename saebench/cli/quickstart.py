@@ -15,6 +15,7 @@ EXAMPLE = "Example: saebench quickstart --out ./first"
 
 
 def quickstart(
+    context: typer.Context,
     out: Annotated[Path, typer.Option("--out", help="Folder for dictionaries, results, MLflow and the page.")] = Path(
         "quickstart"
     ),
@@ -40,4 +41,4 @@ def quickstart(
         progress=console.progress(),
     )
     console.err.print(f"leaderboard: {story.page}\nmlflow: {story.mlflow_uri}", markup=False, soft_wrap=True)
-    report(story.outcome, json)
+    report(story.outcome, json, context.find_root().params["debug"])

@@ -34,6 +34,7 @@ EXAMPLE = "Example: saebench run quick --subject ./my_sae --subject 'baseline:pc
 
 
 def run(
+    context: typer.Context,
     suite: Annotated[str, typer.Argument(help="A suite by name or path.")],
     subject: Subjects = None,
     panel: Panels = None,
@@ -55,17 +56,19 @@ def run(
     settings = Settings(out, lm, site, whole_numbers(seeds, "--seeds"), device, dtype_name(dtype), batch_size, executor)
     outcome = run_suite(named(subject, panel), suite, settings, console.progress())
     log_if_wanted(out, mlflow, outcome.records)
-    report(outcome, json)
+    report(outcome, json, context.find_root().params["debug"])
 
 
-def report(outcome: Outcome, json: bool) -> None:
-    """Print what a run did.
+def report(outcome: Outcome, json: bool, debug: bool) -> None:
+    """Print what a run did; with `debug` the traceback of each failure.
 
     Raises:
         UnitsFailed: some units failed.
     """
     for failure in outcome.failures:
         console.print_error(f"{failure.subject}: {failure.message}")
+        if debug:
+            console.err.print(failure.trace, markup=False)
     if json:
         console.print_json(outcome_json(outcome))
     else:

@@ -61,8 +61,8 @@ def score_group(group: Group, scene: Scene, results: ResultStore, executor: str)
 
 
 def journal_key(group: Group, units: list[Unit]) -> str:
-    """Journals of the same units with the same block size continue each other."""
-    return digest([sorted(unit.id for unit in units), group.rows_per_block])
+    """Journals of the same units, block size and version of saebench continue each other."""
+    return digest([sorted(unit.id for unit in units), group.rows_per_block, version("saebench")])
 
 
 def store_result(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from saebench.dictionaries.contract import Dictionary
-from saebench.errors import UsageError
+from saebench.errors import ConfigError, UsageError
 from saebench.results.identity import result_id
 from saebench.results.schema import Identity
 from saebench.results.store import ResultStore
@@ -78,6 +78,7 @@ def make_plan(
     Raises:
         UnknownName: a subject, task or site that does not exist.
         UsageError: no site is named anywhere.
+        ConfigError: the suite sets a parameter that a task does not have.
         SiteError: `site` contradicts a dictionary.
     """
     suite = scene.suite
@@ -88,6 +89,10 @@ def make_plan(
     groups = []
     for entry in suite.tasks:
         task = TASKS.get(entry.task)()
+        for param in entry.params:
+            if param not in task.card.params:
+                known = ", ".join(task.card.params) or "none"
+                raise ConfigError(f"{entry.task} has no parameter '{param}' (it has: {known})", field="tasks.params")
         for name, members in by_site.items():
             for seed in seeds or suite.eval_seeds:
                 stage = scene.stage(name, seed)

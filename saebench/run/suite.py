@@ -97,6 +97,4 @@ def load_suite(name: str) -> Suite:
         raise ConfigError(f"it is not YAML: {error}", file=path) from error
     except ValidationError as error:
         first = error.errors()[0]
-        raise ConfigError(
-            first["msg"], file=path, field=".".join(str(part) for part in first["loc"]), remedy="see docs of suites"
-        ) from error
+        raise ConfigError(first["msg"], file=path, field=".".join(str(part) for part in first["loc"])) from error

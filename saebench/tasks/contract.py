@@ -70,6 +70,8 @@ class Card:
     control_order: tuple[str, ...] = ()
     """Expected order of controls on the headline metric, best first, in words."""
     cost_note: str = ""
+    params: tuple[str, ...] = ()
+    """Parameters that a suite may set for it; they are part of a result's identity."""
     batch_sensitive: bool = False
     """Batch size changes the numbers beyond rounding, so that it belongs to identity."""
 

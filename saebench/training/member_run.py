@@ -142,7 +142,7 @@ class MemberRun:
         with torch.no_grad():
             x = batch * self.model.scale
             fvu = (x - result.x_hat).square().sum() / (x - x.mean(0)).square().sum()
-        dead = (self.silent >= self.dead_after).double().mean()
+        dead = (self.silent >= self.dead_after).float().mean()
         self.shown = {"loss": result.loss.item(), "l0": float(result.l0), "dead": float(dead)}
         line = {
             "step": self.step,

@@ -268,7 +268,7 @@ def test_a_full_disk_is_said_and_what_finished_is_kept(world, capsys, monkeypatc
 
     monkeypatch.setattr(atomic.os, "fsync", full)
     assert call("run", world.suite, "--subject", world.dictionary) == 1
-    assert "No space left" in capsys.readouterr().err
+    assert "the disk is full" in capsys.readouterr().err
     assert sorted(Path("results").rglob("*.json")) == before
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from saebench.dictionaries.fakes import RandomLinear
-from saebench.errors import SiteError, UnitsFailed, UnknownName, UsageError
+from saebench.errors import ConfigError, SiteError, UnitsFailed, UnknownName, UsageError
 from saebench.results.store import ResultStore
 from saebench.run.evaluate import Settings, plan_suite, run_suite
 
@@ -171,6 +171,46 @@ def test_permuted_keeps_codes_and_loses_reconstruction(world):
     made = metrics(run(world, "results", f"control:permuted?of={world.dictionary}"))
     assert made["permuted-topk"]["l0"] == made["topk"]["l0"]
     assert made["permuted-topk"]["fvu"]["value"] > made["topk"]["fvu"]["value"]
+
+
+def test_a_subject_inside_a_subject_keeps_its_parameters(world):
+    inner = "control:random?d_dict=32&l0=3&seed=7"
+    _, plan = plan_suite([f"control:permuted?seed=2&of={inner}"], str(world.suite), Settings(Path("results")))
+    subject = next(unit.subject for unit in plan.units if unit.subject.role == "permuted")
+    assert subject.dictionary().d_dict == 32
+    _, again = plan_suite([subject.spec], str(world.suite), Settings(Path("results")))
+    assert subject.fingerprint in {unit.subject.fingerprint for unit in again.units}
+
+
+def test_a_path_may_hold_any_character(world):
+    import shutil
+
+    folder = Path("a+b %20c")
+    shutil.copytree(world.dictionary, folder)
+    _, plan = plan_suite([f"control:permuted?of={folder}"], str(world.suite), Settings(Path("results")))
+    assert any(unit.subject.role == "permuted" for unit in plan.units)
+
+
+def test_permuted_goes_to_the_site_of_its_dictionary(world):
+    other = Path("other")
+    sae = RandomLinear.draw(16, 48, seed=3)
+    sae.sites_in = sae.sites_out = (world.other,)
+    _, plan = plan_suite([sae, f"control:permuted?of={world.dictionary}"], str(world.suite), Settings(other))
+    assert {unit.subject.site for unit in plan.units if unit.subject.role == "permuted"} == {world.site}
+
+
+def test_a_parameter_that_a_task_does_not_have_is_refused(world):
+    suite = Path("suite.yaml")
+    suite.write_text(world.suite.read_text().replace("reconstruction@1", "reconstruction@1\n    params: {foo: 1}"))
+    with pytest.raises(ConfigError, match="foo"):
+        plan_suite([], str(suite), Settings(Path("results")))
+
+
+def test_scoring_leaves_the_user_s_dictionary_as_it_was(world):
+    sae = RandomLinear.draw(16, 48, seed=3)
+    before = sae.fingerprint()
+    run_suite([sae], str(world.suite), Settings(Path("results"), site=world.site, dtype="bfloat16"))
+    assert sae.fingerprint() == before
 
 
 def test_results_hold_no_nan_and_every_null_a_reason(world):

@@ -23,7 +23,7 @@ from saebench.activations.sets import ActivationSet
 from saebench.dictionaries.codes import Codes
 from saebench.dictionaries.contract import Context, Dictionary
 from saebench.errors import DataError, SubjectFailed
-from saebench.lm.loss import kl_divergence, per_token_loss
+from saebench.lm.loss import per_token_loss
 from saebench.tasks.contract import Bench, ItemTable, Request, Scores, Subject, Task
 from saebench.tasks.reconstruction.card import CARD, DOCUMENTS, LATENTS
 from saebench.tasks.reconstruction.latents import max_cosines
@@ -109,11 +109,13 @@ class Clean:
     """The untouched model's next-token distributions on a block, `[rows, context-1, vocabulary]` float32."""
 
     log_p: Tensor
+    p: Tensor
 
     @classmethod
     def of(cls, logits: Tensor) -> Clean:
         """From the logits of the clean continuation."""
-        return cls(torch.stack([row[:-1].float().log_softmax(-1) for row in logits]))
+        log_p = torch.stack([row[:-1].float().log_softmax(-1) for row in logits])
+        return cls(log_p, log_p.exp())
 
     def losses(self, tokens: Tensor) -> Tensor:
         """Loss of the clean continuation, `[rows, context-1]`, in nats."""
@@ -122,13 +124,14 @@ class Clean:
     def against(self, logits: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Loss of another continuation and KL(clean || other), each `[rows, context-1]`, in nats.
 
-        Row by row, so that beside the two distributions only one row is held at a time.
+        KL = sum_v p_v (log p_v - log q_v), as one product a position, row by row, so that no more than one row is
+        held twice. Logits are finite, so a probability that underflows to 0 adds 0 and never NaN.
         """
         losses, divergences = [], []
-        for log_p, other, targets in zip(self.log_p, logits, tokens, strict=True):
+        for p, log_p, other, targets in zip(self.p, self.log_p, logits, tokens, strict=True):
             log_q = other[:-1].float().log_softmax(-1)
             losses.append(-log_q.gather(1, targets[1:, None])[:, 0])
-            divergences.append(kl_divergence(log_p, log_q))
+            divergences.append(torch.bmm(p[:, None], (log_p - log_q)[:, :, None])[:, 0, 0])
         return torch.stack(losses), torch.stack(divergences)
 
 
