@@ -30,7 +30,7 @@ from saebench.progress import Silent
 from saebench.tasks.reconstruction.task import Reconstruction
 
 SITE, LAYER = "blocks.3.hook_resid_post", "gpt_neox.layers.3"
-ROWS, CONTEXT, LATENTS, PANEL = 64, 128, 4096, 8
+ROWS, CONTEXT, LATENTS, PANEL = 32, 128, 4096, 8
 
 
 def pythia() -> LanguageModel:
@@ -175,7 +175,7 @@ def test_peak_memory_does_not_grow_with_tokens(benchmark, tmp_path):
     peaks = {}
 
     def measure() -> None:
-        for count in (16, 64, 256):
+        for count in (16, 64, 128):
             with Peak() as peak:
                 score(lm, rows(count), panel, tmp_path / f"rows{count}")
             peaks[count * CONTEXT] = peak.bytes / 1e6
