@@ -51,8 +51,9 @@ class UnknownName(UsageError):
         elif known:
             hint = f"known: {', '.join(known)}"
         else:
-            hint = "none is registered"
-        super().__init__(f"unknown {kind} '{name}': {hint}" + (f" {remedy}" if remedy else ""))
+            hint = "nothing is called so"
+        stop = "" if hint.endswith("?") else "."
+        super().__init__(f"unknown {kind} '{name}': {hint}" + (f"{stop} {remedy}" if remedy else ""))
 
 
 class InputError(SaebenchError):

@@ -34,11 +34,18 @@ def suites(out: Path) -> list[Row]:
             {
                 "name": name,
                 "version": suite.version,
-                "tasks": ", ".join(e.task for e in suite.tasks),
+                "tasks": [entry.task for entry in suite.tasks],
                 "about": suite.about,
             }
         )
     return rows
+
+
+def panels(out: Path) -> list[Row]:
+    """Packaged panels."""
+    from saebench.run.panel import load_panel, panel_names
+
+    return [{"name": name, "subjects": load_panel(name)} for name in panel_names()]
 
 
 def tasks(out: Path) -> list[Row]:
@@ -108,6 +115,7 @@ def results(out: Path) -> list[Row]:
 
 KINDS: Mapping[str, Callable[[Path], list[Row]]] = {
     "suites": suites,
+    "panels": panels,
     "tasks": tasks,
     "architectures": architectures,
     "baselines": baselines,
@@ -156,6 +164,12 @@ def _suite(name: str, out: Path) -> Row:
     return load_suite(name).model_dump(mode="json")
 
 
+def _panel(name: str, out: Path) -> Row:
+    from saebench.run.panel import load_panel
+
+    return {"name": name, "subjects": load_panel(name)}
+
+
 def _task(name: str, out: Path) -> Row:
     from saebench.tasks import TASKS
 
@@ -177,7 +191,8 @@ def _architecture(name: str, out: Path) -> Row:
     from saebench.dictionaries import ARCHITECTURES
 
     function = ARCHITECTURES.get(name)
-    return {"name": name, "about": inspect.getdoc(function) or "", "settings": str(inspect.signature(function))}
+    settings = {key: str(setting.default) for key, setting in inspect.signature(function).parameters.items()}
+    return {"name": name, "about": inspect.getdoc(function) or "", "settings": settings}
 
 
 def _baseline(name: str, out: Path) -> Row:
@@ -212,6 +227,7 @@ def _result(name: str, out: Path) -> Row:
 
 DETAIL: Mapping[str, Callable[[str, Path], Row]] = {
     "suites": _suite,
+    "panels": _panel,
     "tasks": _task,
     "architectures": _architecture,
     "baselines": _baseline,

@@ -51,7 +51,7 @@ class Identity(FixedDictionary):
 class MeanOnly(FixedDictionary):
     """Predicts `mean` `[d]` for every token, with no active code (L0 = 0).
 
-    It has one latent that never fires, because a width of nought has no per-latent statistics; there is no
+    It has one latent that never fires, because a width of zero has no per-latent statistics; there is no
     direction to speak of, so `atoms` is None.
     """
 

@@ -6,6 +6,7 @@ Progress is drawn as bars on a terminal and as plain lines, at most one in ten s
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from types import TracebackType
@@ -23,7 +24,10 @@ from rich.progress import Progress as RichProgress
 
 from saebench.progress import Bar, Progress
 
-out = Console(highlight=False, soft_wrap=False)
+PIPED_WIDTH = 200
+"""Columns of what is piped: wide enough that no name or id is folded. COLUMNS overrides it."""
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED_WIDTH)
 err = Console(stderr=True, highlight=False)
 
 LINE_SECONDS = 10.0

@@ -35,5 +35,12 @@ def table(rows: list[dict[str, Any]]) -> Table:
     for key in keys:
         shown.add_column(key.replace("_", " "), no_wrap=key == "name", overflow="fold")
     for row in rows:
-        shown.add_row(*("" if row.get(key) is None else str(row[key]) for key in keys))
+        shown.add_row(*(cell(row.get(key)) for key in keys))
     return shown
+
+
+def cell(value: Any) -> str:
+    """A value as a table shows it."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)

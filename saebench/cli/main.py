@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(1)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
-            console.err.print("interrupted; what finished is kept: the same command goes on from there")
+            console.err.print("interrupted; what finished is kept: run it again to go on (train: with --resume)")
         raise
 
 

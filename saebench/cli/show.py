@@ -39,6 +39,8 @@ def show(
         console.print_json({**facts, "card": prose} if prose else facts)
         return
     for key, value in facts.items():
+        if value is None or value == {}:
+            continue
         console.out.print(f"[bold]{key.replace('_', ' ')}[/bold]: ", end="" if not isinstance(value, dict) else "\n")
         if isinstance(value, dict):
             console.out.print(entries(value))

@@ -77,6 +77,10 @@ class SparseAutoencoder(nn.Module, Dictionary):
                 self.register_buffer("threshold", values)
         self.register_buffer("scale", torch.tensor(1.0))
 
+    def extra_repr(self) -> str:
+        """What `repr` shows: architecture, widths, site."""
+        return ", ".join([self.composition.architecture, f"{self.d_in} -> {self.d_dict}", *self.sites_in])
+
     def weights(self) -> dict[str, Tensor]:
         """Parameters and thresholds by name, as blocks see them."""
         named = {**dict(self.named_parameters()), **dict(self.named_buffers())}

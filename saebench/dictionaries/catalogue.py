@@ -4,7 +4,7 @@ Each entry is a short function of the settings that papers vary; everything else
 value, and `saebench show NAME` prints the resulting composition. To add an architecture, write such a function and
 register it in `saebench.dictionaries.ARCHITECTURES`, or ship it under the entry-point group `saebench.architectures`.
 
-One thing is ours: `b_dec` starts at the centre of the data everywhere, as it does for TopK. From nought, a rate of 1e-4
+One thing is ours: `b_dec` starts at the centre of the data everywhere, as it does for TopK. From zero, a rate of 1e-4
 takes longer to reach the mean of a site than a short run lasts, and architectures would differ in nothing else.
 
 Coefficients, thresholds and kernel widths hold for the input scale that stands beside them. Entries with a penalty take

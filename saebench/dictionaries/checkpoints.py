@@ -130,7 +130,7 @@ def validate(dictionary: Dictionary, source: Path | str | None = None) -> None:
         source: file or folder for the message.
 
     Raises:
-        CheckpointError: a tensor holds NaN or an infinity, an atom is nought, or atoms have a wrong shape.
+        CheckpointError: a tensor holds NaN or an infinity, an atom is zero, or atoms have a wrong shape.
     """
     for name, tensor in dictionary.tensors().items():
         if not tensor.is_floating_point():
@@ -149,7 +149,7 @@ def validate(dictionary: Dictionary, source: Path | str | None = None) -> None:
     empty = (atoms == 0).all(1).nonzero().flatten().tolist()
     if empty:
         raise CheckpointError(
-            f"{len(empty)} decoder rows are all nought, the first is {empty[0]}",
+            f"{len(empty)} decoder rows are all zero, the first is {empty[0]}",
             file=source,
             field="W_dec",
             remedy="remove these latents from every tensor, or train again",

@@ -88,7 +88,7 @@ def _weights(dictionary: Dictionary) -> Iterator[Finding]:
     shaped = list(atoms.shape) == expected
     yield Finding("atoms are given", shaped, f"{list(atoms.shape)}" + ("" if shaped else f", not {expected}"))
     empty = int((atoms == 0).all(1).sum())
-    yield Finding("no atom is nought", empty == 0, f"{empty} of {len(atoms)} decoder rows are nought")
+    yield Finding("no atom is zero", empty == 0, f"{empty} of {len(atoms)} decoder rows are zero")
 
 
 def _codes(dictionary: Dictionary, codes: Codes, x: Tensor) -> Iterator[Finding]:

@@ -58,7 +58,7 @@ def fold_decoder_norms(dictionary: SparseAutoencoder) -> SparseAutoencoder:
     are compared; on the score `z_norm` it would not, and that score becomes `z`.
 
     Raises:
-        CompositionError: selection would change, or an atom is nought.
+        CompositionError: selection would change, or an atom is zero.
     """
     blocks = dictionary.composition.after_training()
     score, rule = blocks.sparsifier.score, blocks.sparsifier.rule
@@ -78,7 +78,7 @@ def fold_decoder_norms(dictionary: SparseAutoencoder) -> SparseAutoencoder:
     weights = {name: weight.detach() for name, weight in dictionary.weights().items()}
     norms = weights["W_dec"].norm(dim=1)
     if not norms.all():
-        raise CompositionError("an atom is nought: it has no direction", field="W_dec")
+        raise CompositionError("an atom is zero: it has no direction", field="W_dec")
     weights["W_dec"] = weights["W_dec"] / norms.unsqueeze(1)
     if blocks.encoder.has_gate:
         weights["r_mag"] = weights["r_mag"] + norms.log()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from saebench.errors import ConfigError, UnknownName
+from saebench.errors import UnknownName
 from saebench.packaged_files import packaged
 from saebench.registry import near_misses
+from saebench.run.yaml_file import read_yaml
 from saebench.subjects import parse
 
 
@@ -41,11 +41,5 @@ def load_panel(name: str) -> list[str]:
     if not path.is_file():
         known = panel_names()
         raise UnknownName("panel", name, near_misses(name, dict.fromkeys(known)), known)
-    try:
-        panel = Panel.model_validate(yaml.safe_load(path.read_text()))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"it is not YAML: {error}", file=path) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ConfigError(first["msg"], file=path, field=".".join(map(str, first["loc"]))) from error
+    panel = read_yaml(path, Panel)
     return [str(path.parent / one) if parse(one).prefix == "path" else one for one in panel.subjects]

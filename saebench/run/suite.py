@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from saebench.data.packing import DataSpec
-from saebench.errors import ConfigError, UnknownName
+from saebench.errors import UnknownName
 from saebench.packaged_files import packaged
 from saebench.registry import near_misses
+from saebench.run.yaml_file import read_yaml
 
 DtypeName = Literal["float32", "bfloat16"]
 
@@ -51,7 +51,7 @@ class Suite(_Strict):
 
     name: str
     version: int = Field(ge=1)
-    about: str
+    about: str = ""
     lm: str
     """Default language model."""
     site: str | None = None
@@ -60,7 +60,7 @@ class Suite(_Strict):
     store_dtype: DtypeName = "float32"
     data: SuiteData
     tasks: list[TaskEntry] = Field(min_length=1)
-    eval_seeds: list[int] = Field(min_length=1)
+    eval_seeds: list[int] = Field(default=[0], min_length=1)
     defaults: Defaults = Defaults()
     controls: list[str] = Field(default_factory=list)
     """Subjects that are scored in every run of the suite, at every site of the run."""
@@ -91,10 +91,4 @@ def load_suite(name: str) -> Suite:
     if not path.is_file():
         known = suite_names()
         raise UnknownName("suite", name, near_misses(name, dict.fromkeys(known)), known)
-    try:
-        return Suite.model_validate(yaml.safe_load(path.read_text()))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"it is not YAML: {error}", file=path) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ConfigError(first["msg"], file=path, field=".".join(str(part) for part in first["loc"])) from error
+    return read_yaml(path, Suite)

@@ -107,7 +107,9 @@ def _record(member: Member, settings: TrainSettings, sites: tuple[str, ...], pro
 def _require_fresh(folders: Mapping[str, Path | None]) -> None:
     for folder in folders.values():
         if folder is not None and ((folder / CONFIG_FILE).exists() or (folder / STATE_FILE).exists()):
-            raise UsageError(f"{folder} holds a training run: resume it, or choose another output folder")
+            raise UsageError(
+                f"{folder} holds a training run: add --resume (resume=True) to go on, or choose another folder"
+            )
 
 
 def _finished(folder: Path, record: dict[str, Any]) -> Dictionary:

@@ -228,6 +228,17 @@ def test_a_suite_with_a_wrong_field_names_file_and_field(world, capsys):
     assert "eval_seeds" in message
 
 
+def test_a_misspelt_field_of_a_suite_is_named(world, capsys):
+    suite = Path("suite.yaml")
+    suite.write_text(world.suite.read_text().replace("lm:", "lmm:"))
+    assert call("run", suite) == 1
+    message = capsys.readouterr().err
+    assert "suite.yaml: lmm: there is no such field (did you mean lm?)" in message
+    suite.write_text("")
+    assert call("run", suite) == 1
+    assert "suite.yaml: it must hold fields" in capsys.readouterr().err
+
+
 def test_results_of_a_newer_schema_are_refused(world, capsys):
     assert call("run", world.suite) == 0
     file = next(Path("results/identity").rglob("*.json"))

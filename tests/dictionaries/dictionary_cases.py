@@ -21,7 +21,7 @@ def inputs(n: int = N, seed: int = 5) -> Tensor:
 
 
 def model(composition: Composition, *, scale: float = 1.0, seed: int = 0, width: int = WIDTH) -> SparseAutoencoder:
-    """Weights drawn anew, none of them nought; thresholds near the size of pre-activations."""
+    """Weights drawn anew, none of them zero; thresholds near the size of pre-activations."""
     dictionary = SparseAutoencoder(composition, D, width, sites=("site",)).to("cpu", torch.float64)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -50,6 +50,6 @@ def state(composition: Composition, *, dead: tuple[int, ...] = (), seed: int = 0
 
 
 def gradients(dictionary: SparseAutoencoder) -> dict[str, Tensor]:
-    """Gradients by parameter name, nought where there is none."""
+    """Gradients by parameter name, zero where there is none."""
     named = dict(dictionary.named_parameters())
     return {name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in named.items()}

@@ -121,7 +121,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     r"W_dec: is float32 \[3, 8\]": edit_tensors(lambda t: t.update(W_dec=t["W_dec"][:3])),
     "b_dec: 1 of 8 values are NaN or infinite": edit_tensors(lambda t: t["b_dec"][2].fill_(float("nan"))),
     "W_enc: 2 of 192 values are NaN or infinite": edit_tensors(lambda t: t["W_enc"][0, :2].fill_(float("inf"))),
-    "W_dec: 1 decoder rows are all nought, the first is 5": edit_tensors(lambda t: t["W_dec"][5].zero_()),
+    "W_dec: 1 decoder rows are all zero, the first is 5": edit_tensors(lambda t: t["W_dec"][5].zero_()),
 }
 
 

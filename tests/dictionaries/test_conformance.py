@@ -104,7 +104,7 @@ def test_a_promise_that_the_traits_do_not_make_is_not_checked() -> None:
 def test_nan_weights_zero_atoms_and_a_wrong_width_are_found() -> None:
     dictionary = random()
     dictionary.directions[3] = 0
-    assert "no atom is nought" in failures(dictionary)
+    assert "no atom is zero" in failures(dictionary)
     dictionary.directions[0, 0] = float("nan")
     assert {"weights are finite", "codes are finite"} <= failures(dictionary)
     assert failures(random(), torch.randn(10, D + 1)) == {"reads the width of the site"}

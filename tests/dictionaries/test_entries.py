@@ -94,7 +94,7 @@ def test_ranges_of_latents_split_a_bag_into_its_parts(form: str) -> None:
     torch.testing.assert_close(torch.stack(parts).sum(0), entries.bag(values, atoms))
 
 
-def test_what_the_rule_holds_back_is_nought() -> None:
+def test_what_the_rule_holds_back_is_zero() -> None:
     score = torch.tensor([[1.0, -1.0], [0.5, 2.0]])
     entries = Entries.every(score, keep=score > 0.7)
     assert entries.gate(score).tolist() == [[1.0, 0.0], [0.0, 2.0]]

@@ -73,7 +73,7 @@ def test_a_zero_atom_cannot_be_made_unit() -> None:
     dictionary = model(catalogue("relu_april"))
     with torch.no_grad():
         dictionary.W_dec[3] = 0
-    with pytest.raises(CompositionError, match="nought"):
+    with pytest.raises(CompositionError, match="zero"):
         fold_decoder_norms(dictionary)
 
 

@@ -255,7 +255,7 @@ def test_nan_weights_zero_rows_and_missing_tensors_are_refused(tmp_path: Path) -
     good = {name: tensor.contiguous() for name, tensor in theirs.state_dict().items()}
     broken = {
         "W_enc: 1 of": {**good, "W_enc": good["W_enc"].index_fill(0, torch.tensor([0]), 0.5).clone()},
-        "1 decoder rows are all nought, the first is 5": {
+        "1 decoder rows are all zero, the first is 5": {
             **good,
             "W_dec": good["W_dec"].index_fill(0, torch.tensor([5]), 0),
         },

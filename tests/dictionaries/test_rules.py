@@ -102,7 +102,7 @@ def test_latents_just_below_their_threshold_are_computed_though_not_active() -> 
     assert chosen.latents.tolist() == [5]
 
 
-def test_learned_thresholds_never_fall_below_nought() -> None:
+def test_learned_thresholds_never_fall_below_zero() -> None:
     weights = {"threshold": torch.tensor([-0.1, 0.2], requires_grad=True)}
     LatentThreshold().after_step(weights)
     assert weights["threshold"].tolist() == pytest.approx([0.0, 0.2])

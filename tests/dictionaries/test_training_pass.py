@@ -240,7 +240,7 @@ def test_the_l0_gradient_is_that_of_a_smoothed_count_on_both_sides_of_the_thresh
     assert gradients(dictionary)["threshold"].item() == pytest.approx(expected)
 
 
-def test_auxk_is_nought_and_free_when_nothing_is_dead() -> None:
+def test_auxk_is_zero_and_free_when_nothing_is_dead() -> None:
     composition = catalogue("topk", k=4)
     seen = model(composition).training_pass(inputs(), state(composition))
     assert seen.parts["auxk"].item() == 0
@@ -262,7 +262,7 @@ def test_auxk_moves_dead_latents_and_the_centre_alone() -> None:
         assert touched.nonzero().flatten().tolist() == list(dead), name
 
 
-def test_auxk_of_a_perfect_reconstruction_is_nought() -> None:
+def test_auxk_of_a_perfect_reconstruction_is_zero() -> None:
     composition = replace(catalogue("topk", k=4), regularisers=(AuxK(1.0),))
     dictionary = model(composition)
     with torch.no_grad():

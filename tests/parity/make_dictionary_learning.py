@@ -57,7 +57,7 @@ TRAINERS = {
 
 
 def perturb(path: Path, generator: torch.Generator) -> None:
-    """Random changes to every parameter of a saved state, so that no tensor is left at nought or tied to another."""
+    """Random changes to every parameter of a saved state, so that no tensor is left at zero or tied to another."""
     state = torch.load(path, weights_only=True)
     for name, tensor in state.items():
         if tensor.is_floating_point() and name != "threshold":

@@ -78,6 +78,6 @@ def test_densities_are_sae_benchs(scored: tuple[dict[str, float], dict[str, floa
 
 
 def test_the_corrected_explained_variance_is_not_theirs(scored: tuple[dict[str, float], dict[str, float]]) -> None:
-    """The reason for the legacy group: their 0.6.0 value is about nought instead of about the mean."""
+    """The reason for the legacy group: their 0.6.0 value is about zero instead of about the mean."""
     mine, other = scored
     assert abs(mine["explained_variance"] - other["explained_variance"]) > 1e-3

@@ -187,7 +187,7 @@ def test_another_batch_size_is_refused(toy, tmp_path):
 def test_a_run_is_not_overwritten_unasked(toy, tmp_path):
     train_panel([topk()], toy.batches(64), SETTINGS, out=tmp_path)
     before = files(tmp_path)
-    with pytest.raises(UsageError, match="holds a training run: resume it"):
+    with pytest.raises(UsageError, match="holds a training run: add --resume"):
         train_panel([topk()], toy.batches(64), SETTINGS, out=tmp_path)
     assert files(tmp_path) == before
 

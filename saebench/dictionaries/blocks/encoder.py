@@ -23,7 +23,7 @@ class Encoder(Block, abc.ABC):
     """Base of the slot.
 
     Attributes:
-        parameters: names of vectors `[d_dict]` that the encoder learns beside `W_enc`, all nought at the start.
+        parameters: names of vectors `[d_dict]` that the encoder learns beside `W_enc`, all zero at the start.
         in_input_units: those of them that scale with the input.
         has_gate: pre-activations carry a gate.
     """

@@ -75,7 +75,7 @@ class L1(Regulariser):
 
 
 FLOOR = 1e-8
-"""Codes are held above this inside a power, whose slope is unbounded at nought."""
+"""Codes are held above this inside a power, whose slope is unbounded at zero."""
 
 
 @block("regulariser", "lp")
