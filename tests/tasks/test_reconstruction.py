@@ -338,3 +338,23 @@ def test_documents_are_the_clusters(lm, data):
     table = scores["identity"].tables["documents"]
     assert len(table.items) == 11
     assert table.columns["tokens"].sum() == data.n_tokens
+
+
+def test_legacy_zero_ablation_equals_a_full_pass_with_zeros_everywhere(lm, data):
+    made = values(score(lm, data, {"zero": Zero(16)})[0]["zero"])
+    tokens, mask = torch.from_numpy(data.tokens.astype(np.int64)), torch.from_numpy(np.array(data.mask))
+
+    def loss(logits: torch.Tensor) -> torch.Tensor:
+        each = torch.nn.functional.cross_entropy(
+            logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten(), reduction="none"
+        )
+        return each.view(ROWS, CONTEXT - 1)[mask[:, :-1]].mean()
+
+    with torch.no_grad():
+        clean = loss(lm.logits(tokens))
+        with lm.spliced(SITE, torch.zeros_like):
+            everywhere = loss(lm.logits(tokens))
+        with lm.spliced(SITE, lambda x: torch.where(mask[..., None], 0.0, x)):
+            unmasked = loss(lm.logits(tokens))
+    expected = (everywhere - unmasked) / (everywhere - clean)
+    assert made["legacy_ce_loss_score"] == pytest.approx(float(expected), rel=1e-4, abs=1e-5)

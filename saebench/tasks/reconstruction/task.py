@@ -274,7 +274,10 @@ def score_shared(block: Block, statistics: Statistics, site: str, bench: Bench, 
     logits = lm.resume(site, replace(block, mean.expand_as(x)), block.tokens, entry=block.entry)
     shared.add("ce_mean", block.predicted, per_token_loss(logits, block.tokens)[block.predicts])
 
-    logits = lm.resume(site, torch.zeros_like(block.x), block.tokens, entry=block.entry)
+    # Zeros everywhere leave nothing of the text above a residual site: every row continues alike, so one is run.
+    rows = 1 if block.entry is None else len(block.x)
+    logits = lm.resume(site, torch.zeros_like(block.x[:rows]), block.tokens[:rows], entry=block.entry)
+    logits = logits.expand(len(block.x), -1, -1)
     shared.add("legacy_ce_zero", block.legacy_predicted, per_token_loss(logits, block.tokens)[block.legacy_predicts])
     return clean
 
