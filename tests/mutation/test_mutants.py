@@ -31,7 +31,7 @@ MUTANTS = [
         id="masked positions are ablated too",
     ),
     pytest.param(
-        TASK,
+        "saebench/tasks/reconstruction/clean.py",
         "(log_p - log_q)",
         "(log_q - log_q)",
         "tests/tasks",
