@@ -16,10 +16,13 @@ import numpy as np
 from saebench.errors import SaebenchError, StorageError
 
 if TYPE_CHECKING:
+    from saebench.activations.artefacts import Arrays, ArtefactStore
     from saebench.activations.sets import ActivationSet
+    from saebench.activations.store import ActivationStore
+    from saebench.data.packing import PackedRows
     from saebench.lm.model import LanguageModel
     from saebench.progress import Progress
-    from saebench.tasks.contract import Journal, Request, Subject
+    from saebench.tasks.contract import Journal, Params, Request, Subject
 
 
 @dataclass(frozen=True)
@@ -36,18 +39,43 @@ class GroupBench:
     """The bench of one group: subjects that share model, site, data and eval_seed."""
 
     lm: LanguageModel
-    params: Mapping[str, Any]
+    params: Params
     eval_seed: int
     rows_per_block: int
     progress: Progress
     journal: Journal
     source: Callable[[Request], ActivationSet]
+    store: ActivationStore
+    artefacts: ArtefactStore
     failures: dict[str, Failure] = field(default_factory=dict)
     """Subject fingerprint to what went wrong."""
 
     def activations(self, request: Request) -> ActivationSet:
         """Stored activations of a site of a data part, made by one pass of the model if need be."""
         return self.source(request)
+
+    def harvest(self, rows: PackedRows, site: str) -> ActivationSet:
+        """Stored activations of a site over rows of the task's own, every token, float32."""
+        return self.store.sets(self.lm, rows, [site], progress=self.progress)[site]
+
+    def last_tokens(self, rows: PackedRows, site: str) -> np.ndarray[Any, Any]:
+        """Activations `[n_rows, width]` float32 of the last unmasked token of each row."""
+        from saebench.activations.last_tokens import last_tokens
+
+        def make() -> Arrays:
+            return {"values": last_tokens(self.lm, rows, site, self.progress)}
+
+        return self.artefact("last tokens", {"rows": rows.fingerprint, "site": site}, make)["values"]
+
+    def artefact(self, name: str, identity: Mapping[str, Any], make: Callable[[], Arrays]) -> Arrays:
+        """Named arrays that all subjects share, made once and kept on disk."""
+        of = {
+            "artefact": name,
+            "lm": self.lm.fingerprint,
+            "tokenizer": self.lm.tokenizer_hash,
+            "dtype": str(self.lm.dtype),
+        }
+        return self.artefacts.get({**identity, "of": of}, make)
 
     @contextmanager
     def guard(self, subject: Subject) -> Iterator[None]:

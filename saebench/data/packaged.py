@@ -61,9 +61,14 @@ def read_news(folder: Path) -> Iterator[Document]:
     with (folder / "100_news_fake.csv.zst").open("rb") as packed:
         text = io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(packed), encoding="utf-8", newline="")
         for number, row in enumerate(csv.DictReader(text)):
-            _, _, body = row["prompt"].partition("\n")
-            body = html.unescape(re.sub(r"(//\s*)?<!\[CDATA\[.*?\]\](&gt;|>)", " ", body))
-            yield Document(f"row {number}", re.sub(r"[ \u00a0]+", " ", body).strip())
+            yield Document(f"row {number}", news_body(row["prompt"]))
+
+
+def news_body(prompt: str) -> str:
+    """The text of an article, cleaned as `read_news` says."""
+    _, _, body = prompt.partition("\n")
+    body = html.unescape(re.sub(r"(//\s*)?<!\[CDATA\[.*?\]\](&gt;|>)", " ", body))
+    return re.sub(r"[ \u00a0]+", " ", body).strip()
 
 
 def read_imdb(folder: Path) -> Iterator[Document]:

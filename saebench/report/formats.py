@@ -156,6 +156,7 @@ def json_value(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
                     "shared": column.shared,
                     "tests": column.tests,
                     "detectable": column.detectable,
+                    "unfit": column.unfit or None,
                 }
                 for column in table.columns
             ],

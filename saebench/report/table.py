@@ -126,7 +126,8 @@ def notes_of(table: Table) -> list[str]:
         for row in column.rows:
             for reason in {row.estimate.undefined, row.difference.undefined if row.difference else None} - {None}:
                 reasons.setdefault(str(reason), {}).setdefault(label(column.metric), []).append(row.subject)
-    return [
+    unfit = sorted({f"Not for ranking: {column.unfit}" for column in table.columns if column.unfit})
+    return unfit + [
         f"{reason}: " + "; ".join(f"{metric} of {_some(subjects)}" for metric, subjects in places.items())
         for reason, places in sorted(reasons.items())
     ]

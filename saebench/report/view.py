@@ -88,6 +88,8 @@ class Section:
     task: str
     question: str | None
     source: str | None
+    unfit: str
+    """Why nothing is ranked here."""
     facts: tuple[tuple[str, str], ...]
     columns: tuple[Column, ...]
     headline: int | None
@@ -160,6 +162,7 @@ def _section(
         task=scope.task,
         question=card.question if card else None,
         source=card.source if card else None,
+        unfit=card.unfit if card else "",
         facts=_facts(records[0]),
         columns=columns,
         headline=headline,

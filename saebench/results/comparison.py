@@ -6,7 +6,7 @@ The order in which subjects are given never matters. A subject without a value s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -71,6 +71,8 @@ class Comparison:
     detectable: float | None
     """Median over tested pairs of the smallest difference that a single test at 5 % finds with 80 % power."""
     rows: tuple[Row, ...]
+    unfit: str = ""
+    """Why the task must not rank anything; nothing is ranked then."""
 
 
 def compare_metric(
@@ -120,6 +122,12 @@ def compare_metric(
     return Comparison(
         scope, metric.name, metric.direction, base, paired, tests.shared, len(adjusted), detectable, tuple(rows)
     )
+
+
+def unranked(comparison: Comparison, reason: str) -> Comparison:
+    """The table without ranks and tie groups, with the reason; values, intervals and differences stay."""
+    rows = tuple(replace(row, rank=None, letters=()) for row in comparison.rows)
+    return replace(comparison, rows=rows, unfit=reason)
 
 
 def _difference(tests: PairTests, places: Mapping[str, int], name: str, base: str) -> Difference:
@@ -183,7 +191,8 @@ def compare_records(
                 metric = by_name[name]
                 contenders = [_contender(metric, entrant, tables) for entrant in entrants]
                 paired = metric.table in card.paired_by
-                comparisons.append(compare_metric(metric, contenders, scope=scope, paired=paired, base=local_base))
+                comparison = compare_metric(metric, contenders, scope=scope, paired=paired, base=local_base)
+                comparisons.append(unranked(comparison, card.unfit) if card.unfit else comparison)
     return comparisons
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from saebench.activations.artefacts import ArtefactStore
 from saebench.activations.store import ActivationStore
 from saebench.bench import Failure
 from saebench.lm.model import load_model
@@ -61,7 +62,8 @@ def set_scene(suite: Suite, settings: Settings, progress: Progress) -> Scene:
     if settings.dtype is not None:
         suite = suite.model_copy(update={"dtype": settings.dtype, "store_dtype": settings.dtype})
     lm = load_model(settings.lm or suite.lm, device=settings.device, dtype=getattr(torch, suite.dtype))
-    return Scene(suite, lm, ActivationStore(settings.cache), progress)
+    beside = settings.cache.with_name(f"{settings.cache.name}-artefacts") if settings.cache else None
+    return Scene(suite, lm, ActivationStore(settings.cache), progress, ArtefactStore(beside))
 
 
 def plan_suite(

@@ -40,12 +40,14 @@ def score_group(group: Group, scene: Scene, results: ResultStore, executor: str)
     journal = FileJournal(results.root / ".journal" / f"{journal_key(group, open_units)}.npz")
     bench = GroupBench(
         lm=scene.lm,
-        params=group.entry.params,
+        params=group.params,
         eval_seed=group.eval_seed,
         rows_per_block=group.rows_per_block,
         progress=scene.progress,
         journal=journal,
         source=lambda request: scene.activations(request, group.eval_seed),
+        store=scene.store,
+        artefacts=scene.artefacts,
     )
     started = now()
     scores = group.task.run(subjects, bench)
@@ -57,6 +59,7 @@ def score_group(group: Group, scene: Scene, results: ResultStore, executor: str)
                 records.append(store_result(unit, own, group, scene, results, executor, started))
         unit.subject.release()
     journal.discard()
+    scene.artefacts.forget()
     return GroupOutcome(tuple(records), tuple(bench.failures.values()))
 
 
@@ -76,7 +79,7 @@ def store_result(
         subject=describe(unit.subject),
         site=group.site,
         model=scene.model_record(),
-        data=[scene.data_record("eval", unit.eval_seed)],
+        data=list(group.data),
         identity=unit.identity,
         eval_seed=unit.eval_seed,
         metrics=summarise(group.task.card, scores),

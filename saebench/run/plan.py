@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from pydantic import ValidationError
 
 from saebench.dictionaries.contract import Dictionary
 from saebench.errors import ConfigError, UsageError
 from saebench.results.identity import result_id
-from saebench.results.schema import Identity
+from saebench.results.schema import DataRecord, Identity
 from saebench.results.store import ResultStore
 from saebench.run.scene import Scene
 from saebench.run.suite import Suite, TaskEntry
 from saebench.subjects import DictionarySubject, distinct, of_object, resolve, site_of
 from saebench.tasks import TASKS
-from saebench.tasks.contract import Card, Task
+from saebench.tasks.contract import Card, Params, Task
+
+PERMUTED = "control:permuted"
 
 SubjectLike = str | Dictionary
 """A specification, or a dictionary that is already in memory."""
@@ -39,7 +42,9 @@ class Group:
     """Units of one task that share site, data and eval_seed: one walk over the data scores them all."""
 
     task: Task
-    entry: TaskEntry
+    params: Params
+    data: tuple[DataRecord, ...]
+    """What it is scored on."""
     site: str
     eval_seed: int
     rows_per_block: int
@@ -48,7 +53,7 @@ class Group:
     @property
     def label(self) -> str:
         """For progress and logs."""
-        return f"{self.entry.task} {self.site} seed {self.eval_seed}"
+        return f"{self.task.card.name} {self.site} seed {self.eval_seed}"
 
 
 @dataclass(frozen=True)
@@ -89,19 +94,37 @@ def make_plan(
     groups = []
     for entry in suite.tasks:
         task = TASKS.get(entry.task)()
-        for param in entry.params:
-            if param not in task.card.params:
-                known = ", ".join(task.card.params) or "none"
-                raise ConfigError(f"{entry.task} has no parameter '{param}' (it has: {known})", field="tasks.params")
+        params = resolved(entry, task)
         for name, members in by_site.items():
             for seed in seeds or suite.eval_seeds:
+                data = task.data(params, scene.lm, seed) or (scene.data_record("eval", seed),)
                 stage = scene.stage(name, seed)
                 made = [resolve(one, stage) if isinstance(one, str) else of_object(one, stage) for one in members]
                 units = tuple(
-                    make_unit(scene, task.card, entry, subject, seed, rows, results) for subject in distinct(made)
+                    make_unit(scene, task.card, params, data, subject, seed, rows, results)
+                    for subject in distinct(made)
                 )
-                groups.append(Group(task, entry, name, seed, rows, units))
+                groups.append(Group(task, params, data, name, seed, rows, units))
     return Plan(suite, tuple(groups))
+
+
+def resolved(entry: TaskEntry, task: Task) -> Params:
+    """The parameters of a task: what the suite sets, and the task's defaults for the rest.
+
+    Raises:
+        ConfigError: the task has no such parameter, or it cannot have this value.
+    """
+    try:
+        return task.parameters.model_validate(entry.params)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        name = ".".join(str(part) for part in fault["loc"])
+        known = ", ".join(task.parameters.model_fields) or "none"
+        if fault["type"] == "extra_forbidden":
+            message = f"{entry.task} has no parameter '{name}' (it has: {known})"
+        else:
+            message = f"parameter '{name}' of {entry.task}: {fault['msg']}"
+        raise ConfigError(message, field="tasks.params") from error
 
 
 def sites_of(subjects: Sequence[SubjectLike], suite: Suite, site: str | None) -> dict[str, list[SubjectLike]]:
@@ -129,30 +152,42 @@ def sites_of(subjects: Sequence[SubjectLike], suite: Suite, site: str | None) ->
         if where is None:
             raise UsageError("no subject names a site: name one with --site")
         placed[where] = []
-    return {where: [*members, *everywhere, *suite.controls] for where, members in placed.items()}
+    return {where: [*members, *everywhere, *controls_for(members, suite)] for where, members in placed.items()}
+
+
+def controls_for(members: Sequence[SubjectLike], suite: Suite) -> list[str]:
+    """The suite's controls at a site; `control:permuted` without a dictionary permutes the first one of the site."""
+    first = next((one for one in members if isinstance(one, str) and not one.startswith("control:")), None)
+    controls = []
+    for control in suite.controls:
+        if control != PERMUTED:
+            controls.append(control)
+        elif first is not None:
+            controls.append(f"{PERMUTED}?of={first}")
+    return controls
 
 
 def make_unit(
     scene: Scene,
     card: Card,
-    entry: TaskEntry,
+    params: Params,
+    data: Sequence[DataRecord],
     subject: DictionarySubject,
     eval_seed: int,
     rows_per_block: int,
     results: ResultStore,
 ) -> Unit:
     """One unit with its identity; the subject's own fit data is inside its fingerprint."""
-    rows = scene.rows("eval", eval_seed)
-    params: dict[str, Any] = dict(entry.params)
+    first = data[0]
     identity = Identity(
         subject=subject.fingerprint,
         task=card.name,
         metrics=card.fingerprint(),
-        params=params,
-        data={"eval": rows.fingerprint},
+        params=params.model_dump(mode="json"),
+        data={one.part: one.fingerprint for one in data},
         site=subject.site,
-        packing=dict(rows.packing),
-        mask_rule=rows.mask_rule,
+        packing=first.packing,
+        mask_rule=first.mask_rule,
         tokenizer=scene.lm.tokenizer_hash,
         lm=scene.lm.fingerprint,
         eval_seed=eval_seed,

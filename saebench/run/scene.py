@@ -14,6 +14,7 @@ from saebench.subjects import Stage
 from saebench.tasks.contract import Request
 
 if TYPE_CHECKING:
+    from saebench.activations.artefacts import ArtefactStore
     from saebench.activations.sets import ActivationSet
     from saebench.activations.store import ActivationStore
     from saebench.lm.model import LanguageModel
@@ -34,6 +35,7 @@ class Scene:
     lm: LanguageModel
     store: ActivationStore
     progress: Progress
+    artefacts: ArtefactStore
     _rows: dict[tuple[str, int], PackedRows] = field(default_factory=dict)
     _sets: dict[tuple[str, int, str], ActivationSet] = field(default_factory=dict)
 

@@ -7,18 +7,22 @@ test and the check of a stranger's submission all follow from that declaration, 
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 
 from saebench.fingerprint import digest
 from saebench.results.items import ItemTable as ItemTable
+from saebench.results.schema import DataRecord
 
 if TYPE_CHECKING:
+    from saebench.activations.artefacts import Arrays
     from saebench.activations.sets import ActivationSet
+    from saebench.data.packing import PackedRows
     from saebench.dictionaries.contract import Dictionary
     from saebench.lm.model import LanguageModel
     from saebench.progress import Progress
@@ -70,8 +74,8 @@ class Card:
     control_order: tuple[str, ...] = ()
     """Expected order of controls on the headline metric, best first, in words."""
     cost_note: str = ""
-    params: tuple[str, ...] = ()
-    """Parameters that a suite may set for it; they are part of a result's identity."""
+    unfit: str = ""
+    """Why its numbers must not rank anything, where an audit found so: no ranks and no tie groups are then made."""
     batch_sensitive: bool = False
     """Batch size changes the numbers beyond rounding, so that it belongs to identity."""
 
@@ -114,6 +118,12 @@ class Request:
     part: str = "eval"
 
 
+class Params(BaseModel):
+    """What a suite may set for a task. Every field has a default; all of them, set or not, are identity."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
 class Subject(Protocol):
     """What is scored, before it is made: identity first, tensors on demand."""
 
@@ -146,7 +156,8 @@ class Bench(Protocol):
     """What a task may ask for. Everything handed out is cached and shared by all subjects of the group."""
 
     lm: LanguageModel
-    params: Mapping[str, Any]
+    params: Params
+    """The task's own, resolved: an instance of its `parameters`."""
     eval_seed: int
     rows_per_block: int
     progress: Progress
@@ -154,6 +165,22 @@ class Bench(Protocol):
 
     def activations(self, request: Request) -> ActivationSet:
         """Stored activations with tokens, masks and document ids; made by one pass of the model if need be."""
+
+    def harvest(self, rows: PackedRows, site: str) -> ActivationSet:
+        """Stored activations of a site over rows of the task's own: every token, made once and kept."""
+
+    def last_tokens(self, rows: PackedRows, site: str) -> np.ndarray[Any, Any]:
+        """Activations `[n_rows, width]` float32 of the last unmasked token of each row, made once and kept."""
+
+    def artefact(self, name: str, identity: Mapping[str, Any], make: Callable[[], Arrays]) -> Arrays:
+        """Named arrays that all subjects share (probes, answers of the model), made once and kept on disk.
+
+        Args:
+            name: what it is, "first-letter probes".
+            identity: JSON values that decide it beside the model, its tokenizer and its dtype, which are added: site,
+                data, seed, parameters that matter. Raise a "version" in it when `make` means something else.
+            make: computes it; numeric, boolean or text arrays only.
+        """
 
     def guard(self, subject: Subject) -> AbstractContextManager[None]:
         """Inside, an error is recorded as the failure of `subject` alone."""
@@ -166,6 +193,18 @@ class Task(abc.ABC):
     """One protocol with a version."""
 
     card: Card
+    parameters: type[Params] = Params
+    """The model of what a suite may set."""
+
+    def data(self, params: Params, lm: LanguageModel, eval_seed: int) -> tuple[DataRecord, ...]:
+        """Data of the task's own, which then decide identity; none: the suite's evaluation part is read.
+
+        Called by the plan, before anything is computed: reads texts, never the model.
+
+        Raises:
+            InputError: the data cannot be read.
+        """
+        return ()
 
     @abc.abstractmethod
     def needs(self, subject: Subject) -> tuple[Request, ...]:

@@ -18,12 +18,13 @@ import torch
 
 from saebench.activations.store import ActivationStore
 from saebench.baselines.controls import Identity
-from saebench.bench import FileJournal, GroupBench
+from saebench.bench import FileJournal
 from saebench.data.packing import MASK_RULE, PackedRows
 from saebench.dictionaries import ARCHITECTURES
 from saebench.dictionaries.autoencoder import SparseAutoencoder
 from saebench.dictionaries.contract import Dictionary
 from saebench.dictionaries.foreign import to_sae_lens
+from saebench.fakes import bench_of
 from saebench.lm.fakes import tiny_tokenizer
 from saebench.lm.model import LanguageModel
 from saebench.progress import Silent
@@ -80,7 +81,7 @@ def score(lm: LanguageModel, packed: PackedRows, panel: list[Dictionary], folder
         for place, one in enumerate(panel)
     ]
     journal = FileJournal(folder / "journal.npz")
-    bench = GroupBench(lm, {}, 0, rows_per_block, Silent(), journal, lambda request: sets[SITE])
+    bench = bench_of(lm, rows_per_block=rows_per_block, journal=journal, source=lambda request: sets[SITE])
     return Reconstruction().run(subjects, bench)
 
 

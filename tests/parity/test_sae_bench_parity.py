@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load_file
 
 from saebench.activations.sets import ActivationSet
-from saebench.bench import FileJournal, GroupBench
+from saebench.bench import FileJournal
 from saebench.dictionaries.foreign import load_any
+from saebench.fakes import bench_of
 from saebench.lm.fakes import tiny_model
-from saebench.progress import Silent
 from saebench.tasks.reconstruction.task import Reconstruction
 from saebench.tasks.summary import summarise
 
@@ -32,7 +32,7 @@ def scored(peers: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[
     data = ActivationSet.from_tensor(lm.capture(rows["tokens"], [SITE])[SITE], rows["mask"], documents, site=SITE)
     data.rows.tokens[:] = rows["tokens"].numpy()
     journal = FileJournal(tmp_path_factory.mktemp("journal") / "journal.npz")
-    bench = GroupBench(lm, {}, 0, 8, Silent(), journal, lambda request: data)
+    bench = bench_of(lm, rows_per_block=8, journal=journal, source=lambda request: data)
     dictionary = load_any(folder / "sae")
     subject = SimpleNamespace(
         spec="sae",

@@ -14,42 +14,18 @@ import torch
 
 from saebench.activations.sets import ActivationSet
 from saebench.baselines.controls import Identity, MeanOnly
-from saebench.bench import FileJournal, GroupBench
+from saebench.bench import FileJournal
 from saebench.dictionaries.codes import Codes, DenseCodes
 from saebench.dictionaries.contract import Context, Traits
 from saebench.dictionaries.fakes import RandomLinear
+from saebench.fakes import FakeSubject, bench_of
 from saebench.lm.fakes import tiny_model
-from saebench.progress import Silent
 from saebench.tasks.reconstruction.latents import max_cosines
 from saebench.tasks.reconstruction.task import Reconstruction
 from saebench.tasks.summary import summarise
 
 SITE = "blocks.1.hook_resid_post"
 ROWS, CONTEXT = 22, 12
-
-
-class NoJournal:
-    def load(self) -> None:
-        return None
-
-    def save(self, blocks_done: int, arrays: dict[str, np.ndarray]) -> None:
-        return None
-
-
-@dataclass
-class FakeSubject:
-    made: Any
-    fingerprint: str
-    site: str = SITE
-    spec: str = "fake"
-    name: str = "fake"
-    kind: str = "dictionary"
-    role: None = None
-
-    def dictionary(self) -> Any:
-        if isinstance(self.made, Exception):
-            raise self.made
-        return self.made
 
 
 class Zero(Identity):
@@ -79,7 +55,7 @@ def data(lm) -> ActivationSet:
 
 
 def score(lm, data, dictionaries: dict[str, Any], rows_per_block: int = 4, journal: Any = None):
-    bench = GroupBench(lm, {}, 0, rows_per_block, Silent(), journal or NoJournal(), lambda request: data)
+    bench = bench_of(lm, rows_per_block=rows_per_block, journal=journal, source=lambda request: data)
     subjects = [FakeSubject(made, name) for name, made in dictionaries.items()]
     return Reconstruction().run(subjects, bench), bench
 

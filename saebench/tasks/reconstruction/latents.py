@@ -6,20 +6,25 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-CHUNK = 2048
+CHUNK = 512
 
 
 def max_cosines(directions: Tensor) -> Tensor:
     """For each row the largest cosine with another row, `[n]` float32; needs at least two rows.
 
+    Cosines are symmetric: each block on or above the diagonal is computed once, and serves its rows and its columns.
+
     Args:
         directions: `[n, d]`; a zero row has cosine 0 with everything.
     """
     unit = functional.normalize(directions.to(torch.float32), dim=1)
-    best = torch.empty(len(unit), dtype=torch.float32, device=unit.device)
-    for start in range(0, len(unit), CHUNK):
-        part = unit[start : start + CHUNK] @ unit.T
-        own = torch.arange(len(part), device=unit.device)
-        part[own, own + start] = -torch.inf
-        best[start : start + CHUNK] = part.max(dim=1).values
-    return best
+    parts = unit.split(CHUNK)
+    best = torch.full((len(unit),), -torch.inf, device=unit.device).split(CHUNK)
+    for place, part in enumerate(parts):
+        for other in range(place, len(parts)):
+            cosines = part @ parts[other].T
+            if other == place:
+                cosines.fill_diagonal_(-torch.inf)
+            torch.maximum(best[place], cosines.amax(1), out=best[place])
+            torch.maximum(best[other], cosines.amax(0), out=best[other])
+    return torch.cat(best)
