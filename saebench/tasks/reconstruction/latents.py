@@ -18,8 +18,8 @@ def max_cosines(directions: Tensor) -> Tensor:
         directions: `[n, d]`; a zero row has cosine 0 with everything.
     """
     unit = functional.normalize(directions.to(torch.float32), dim=1)
-    parts = unit.split(CHUNK)
-    best = torch.full((len(unit),), -torch.inf, device=unit.device).split(CHUNK)
+    parts = torch.split(unit, CHUNK)
+    best = torch.split(torch.full((len(unit),), -torch.inf, device=unit.device), CHUNK)
     for place, part in enumerate(parts):
         for other in range(place, len(parts)):
             cosines = part @ parts[other].T

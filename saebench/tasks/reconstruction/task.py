@@ -16,17 +16,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as functional
 from torch import Tensor
 
 from saebench.activations.sets import ActivationSet
 from saebench.dictionaries.codes import Codes
 from saebench.dictionaries.contract import Context, Dictionary
 from saebench.errors import DataError, SubjectFailed
-from saebench.lm.loss import per_token_loss
 from saebench.tasks.contract import Bench, ItemTable, Request, Scores, Subject, Task
 from saebench.tasks.reconstruction.card import CARD, DOCUMENTS, LATENTS
-from saebench.tasks.reconstruction.clean import Clean
+from saebench.tasks.reconstruction.clean import Clean, Counted
 from saebench.tasks.reconstruction.latents import max_cosines
 from saebench.tasks.reconstruction.sums import Array, Sums
 
@@ -95,14 +93,22 @@ class Block:
     """`[rows, context]` bool."""
     documents: Array
     """Document of each unmasked token, `[n]`."""
-    predicts: Tensor
-    """`[rows, context-1]` bool: positions whose loss counts."""
-    predicted: Array
-    """Document of each counted loss."""
-    legacy_predicts: Tensor
+    wide: Tensor
+    """The unmasked activations in float64, `[n, d]`."""
+    norm: Tensor
+    """Their lengths, `[n]` float64."""
+    spread: Tensor
+    """Their squared distances from the mean of their batch of 16 rows, `[n]` float64."""
+    batch_tokens: Array
+    """Unmasked tokens of the batch of 16 rows of each of them, `[n]`."""
+    counted: Counted
+    """Positions whose own token is unmasked: all whose loss some metric counts."""
     legacy_predicted: Array
-    batch: Array
-    """Batch of 16 rows of each unmasked token."""
+    """Document of each of their losses."""
+    predicts: Array
+    """Which of them have an unmasked next token, bool: the others count for legacy metrics alone."""
+    predicted: Array
+    """Document of each loss in `predicts`."""
 
 
 class Reconstruction(Task):
@@ -141,7 +147,9 @@ class Reconstruction(Task):
                 if not any(bench.alive(subjects)):
                     break
                 start = index * bench.rows_per_block
-                block = read_block(data, entries, start, min(start + bench.rows_per_block, data.n_rows), bench)
+                block = read_block(
+                    data, entries, start, min(start + bench.rows_per_block, data.n_rows), statistics, bench
+                )
                 clean = score_shared(block, statistics, site, bench, shared)
                 for subject in bench.alive(subjects):
                     with bench.guard(subject):
@@ -149,7 +157,7 @@ class Reconstruction(Task):
                         began = time.perf_counter()
                         codes, decoded = reconstruct(subject.dictionary(), block)
                         encoded = time.perf_counter()
-                        score_own(block, statistics, site, bench, own[key], clean, codes, decoded)
+                        score_own(block, site, bench, own[key], clean, codes, decoded)
                         fired[key] += codes.fired().cpu().numpy()
                         seconds[key] += np.array([time.perf_counter(), encoded]) - began
                 bench.journal.save(index + 1, snapshot(bench, subjects, shared, own, fired, seconds))
@@ -199,56 +207,67 @@ def measure(data: ActivationSet, rows_per_block: int) -> Statistics:
     )
 
 
-def read_block(data: ActivationSet, entries: ActivationSet | None, start: int, stop: int, bench: Bench) -> Block:
-    """Rows `start` to `stop` on the model's device, with masks and document ids."""
+def read_block(
+    data: ActivationSet, entries: ActivationSet | None, start: int, stop: int, statistics: Statistics, bench: Bench
+) -> Block:
+    """Rows `start` to `stop` on the model's device, with masks, document ids and what every subject is held against."""
     lm = bench.lm
     mask = np.ascontiguousarray(data.mask[start:stop])
     documents = np.ascontiguousarray(data.documents[start:stop])
     predicts = mask[:, :-1] & mask[:, 1:]
     legacy = mask[:, :-1]
-    rows = np.broadcast_to(np.arange(start, stop)[:, None], mask.shape)
+    batch = np.broadcast_to(np.arange(start, stop)[:, None], mask.shape)[mask] // LEGACY_ROWS
+    tokens = torch.from_numpy(data.tokens[start:stop].astype(np.int64)).to(lm.device)
+    row, column = (torch.from_numpy(place).to(lm.device) for place in legacy.nonzero())
+    on_device = torch.from_numpy(mask).to(lm.device)
+    x = data.block(start, stop).to(lm.device, lm.dtype)
+    wide = widened(x[on_device])
+    batch_means = statistics.batch_means.to(wide.device)[torch.from_numpy(batch).to(wide.device)]
     return Block(
-        tokens=torch.from_numpy(data.tokens[start:stop].astype(np.int64)).to(lm.device),
-        x=data.block(start, stop).to(lm.device, lm.dtype),
+        tokens=tokens,
+        x=x,
         entry=entries.block(start, stop).to(lm.device, lm.dtype) if entries else None,
-        mask=torch.from_numpy(mask).to(lm.device),
+        mask=on_device,
         documents=documents[mask],
-        predicts=torch.from_numpy(predicts).to(lm.device),
-        predicted=documents[:, :-1][predicts],
-        legacy_predicts=torch.from_numpy(legacy).to(lm.device),
+        wide=wide,
+        norm=wide.norm(dim=1),
+        spread=(wide - batch_means).square().sum(1),
+        batch_tokens=statistics.batch_tokens[batch],
+        counted=Counted(row * mask.shape[1] + column, tokens[row, column + 1]),
         legacy_predicted=documents[:, :-1][legacy],
-        batch=rows[mask] // LEGACY_ROWS,
+        predicts=predicts[legacy],
+        predicted=documents[:, :-1][predicts],
     )
 
 
 def score_shared(block: Block, statistics: Statistics, site: str, bench: Bench, shared: Sums) -> Clean:
     """Clean and ablated continuations of a block, once for all subjects. Returns the clean distribution."""
-    lm = bench.lm
+
+    def resume(acts: Tensor) -> Tensor:
+        return bench.lm.resume(site, acts, block.tokens[: len(acts)], entry=block.entry)
+
     shared.add("tokens", block.documents, np.ones(len(block.documents)))
     shared.add("predictions", block.predicted, np.ones(len(block.predicted)))
-    x = widened(block.x[block.mask])
+    x = block.wide
     mean = statistics.mean.to(x.device)
     shared.add("sst", block.documents, (x - mean).square().sum(1))
     shared.add("legacy_variance_060", block.documents, np.full(len(block.documents), statistics.variance_060))
 
-    clean = Clean.of(lm.resume(site, block.x, block.tokens, entry=block.entry))
-    losses = clean.losses(block.tokens)
-    shared.add("ce_clean", block.predicted, losses[block.predicts])
-    shared.add("legacy_ce_clean", block.legacy_predicted, losses[block.legacy_predicts])
+    clean = Clean.of(resume(block.x), block.counted)
+    shared.add("ce_clean", block.predicted, clean.losses[block.predicts])
+    shared.add("legacy_ce_clean", block.legacy_predicted, clean.losses)
 
-    zeroed = replace(block, torch.zeros(len(block.documents), block.x.shape[-1]))
-    losses, divergences = clean.against(lm.resume(site, zeroed, block.tokens, entry=block.entry), block.tokens)
+    losses, divergences = clean.against(resume(replace(block, torch.zeros_like(x))))
     shared.add("ce_zero", block.predicted, losses[block.predicts])
     shared.add("kl_zero", block.predicted, divergences[block.predicts])
 
-    logits = lm.resume(site, replace(block, mean.expand_as(x)), block.tokens, entry=block.entry)
-    shared.add("ce_mean", block.predicted, per_token_loss(logits, block.tokens)[block.predicts])
+    losses = block.counted.losses(resume(replace(block, mean.expand_as(x))))
+    shared.add("ce_mean", block.predicted, losses[block.predicts])
 
     # Zeros everywhere leave nothing of the text above a residual site: every row continues alike, so one is run.
     rows = 1 if block.entry is None else len(block.x)
-    logits = lm.resume(site, torch.zeros_like(block.x[:rows]), block.tokens[:rows], entry=block.entry)
-    logits = logits.expand(len(block.x), -1, -1)
-    shared.add("legacy_ce_zero", block.legacy_predicted, per_token_loss(logits, block.tokens)[block.legacy_predicts])
+    logits = resume(torch.zeros_like(block.x[:rows])).expand(len(block.x), -1, -1)
+    shared.add("legacy_ce_zero", block.legacy_predicted, block.counted.losses(logits))
     return clean
 
 
@@ -281,37 +300,26 @@ def reconstruct(dictionary: Dictionary, block: Block) -> tuple[Codes, Tensor]:
     return codes, decoded
 
 
-def score_own(
-    block: Block,
-    statistics: Statistics,
-    site: str,
-    bench: Bench,
-    own: Sums,
-    clean: Clean,
-    codes: Codes,
-    decoded: Tensor,
-) -> None:
+def score_own(block: Block, site: str, bench: Bench, own: Sums, clean: Clean, codes: Codes, decoded: Tensor) -> None:
     """One subject on one block: errors of the reconstruction, and the model continued from it."""
-    x, y = widened(block.x[block.mask]), widened(decoded)
+    x, y = block.wide, widened(decoded)
     error = (x - y).square().sum(1)
-    norm, norm_out = x.norm(dim=1), y.norm(dim=1)
+    dot = (x * y).sum(1)
+    norm, norm_out = block.norm, y.norm(dim=1)
     own.add("sse", block.documents, error)
     own.add("ssr", block.documents, norm_out.square())
-    own.add("dot", block.documents, (x * y).sum(1))
-    own.add("cosine", block.documents, functional.cosine_similarity(x, y, dim=1))
+    own.add("dot", block.documents, dot)
+    own.add("cosine", block.documents, dot / (norm.clamp(min=1e-8) * norm_out.clamp(min=1e-8)))
     own.add("l2_ratio", block.documents, norm_out / torch.where(norm < 1e-4, 1.0, norm))
     own.add("l0", block.documents, codes.l0())
     own.add("l1", block.documents, codes.l1())
     own.add("legacy_l1", block.documents, codes.project(torch.ones(codes.d_dict, 1).to(decoded))[:, 0])
-    batch_mean = statistics.batch_means.to(x.device)[torch.from_numpy(block.batch).to(x.device)]
-    legacy = 1 - error / (x - batch_mean).square().sum(1)
-    own.add("legacy_explained_variance", block.documents, legacy)
-    own.add("legacy_mse", block.documents, error.cpu().numpy() / statistics.batch_tokens[block.batch])
+    own.add("legacy_explained_variance", block.documents, 1 - error / block.spread)
+    own.add("legacy_mse", block.documents, error.cpu().numpy() / block.batch_tokens)
 
-    logits = bench.lm.resume(site, replace(block, decoded), block.tokens, entry=block.entry)
-    losses, divergences = clean.against(logits, block.tokens)
+    losses, divergences = clean.against(bench.lm.resume(site, replace(block, decoded), block.tokens, entry=block.entry))
     own.add("ce_spliced", block.predicted, losses[block.predicts])
-    own.add("legacy_ce_spliced", block.legacy_predicted, losses[block.legacy_predicts])
+    own.add("legacy_ce_spliced", block.legacy_predicted, losses)
     own.add("kl", block.predicted, divergences[block.predicts])
 
 
