@@ -91,6 +91,21 @@ def data(out: Path) -> list[Row]:
     return [{"name": one.name, "title": one.title, "revision": one.revision, "licence": one.licence} for one in sets]
 
 
+def labelled(out: Path) -> list[Row]:
+    """Packaged labelled sets."""
+    from saebench.data.probing_sets import MARKS, PROBING_SETS, TWINS
+
+    return [
+        {
+            "name": name,
+            "kind": one["kind"],
+            "family": one["family"],
+            "remark": f"the same rows as {TWINS[name]}" if name in TWINS else MARKS.get(name, ""),
+        }
+        for name, one in PROBING_SETS.items()
+    ]
+
+
 def sites(out: Path) -> list[Row]:
     """Patterns of site names."""
     return [{"name": name, "about": about} for name, about in SITES]
@@ -121,6 +136,7 @@ KINDS: Mapping[str, Callable[[Path], list[Row]]] = {
     "baselines": baselines,
     "lms": lms,
     "data": data,
+    "labelled": labelled,
     "sites": sites,
     "results": results,
 }
@@ -173,7 +189,8 @@ def _panel(name: str, out: Path) -> Row:
 def _task(name: str, out: Path) -> Row:
     from saebench.tasks import TASKS
 
-    made = TASKS.get(name).card
+    task = TASKS.get(name)
+    made = task.card
     arrows = {"up": "higher is better", "down": "lower is better", "none": "no direction"}
     return {
         "name": made.name,
@@ -181,6 +198,10 @@ def _task(name: str, out: Path) -> Row:
         "source": made.source,
         "control_order": " > ".join(made.control_order),
         "cost": made.cost_note,
+        "unfit": made.unfit or None,
+        "parameters": {
+            key: f"{field.default!r}: {field.description or ''}" for key, field in task.parameters.model_fields.items()
+        },
         "metrics": {metric.name: f"{metric.definition} ({arrows[metric.direction]})" for metric in made.metrics},
     }
 
@@ -215,6 +236,13 @@ def _asset(name: str, out: Path) -> Row:
     }
 
 
+def _labelled(name: str, out: Path) -> Row:
+    from saebench.data.probing_sets import ASSET
+
+    own = next(row for row in labelled(out) if row["name"] == name)
+    return {**own, "file": _asset(ASSET, out)}
+
+
 def _site(name: str, out: Path) -> Row:
     return {"name": name, "about": dict(SITES)[name]}
 
@@ -233,6 +261,7 @@ DETAIL: Mapping[str, Callable[[str, Path], Row]] = {
     "baselines": _baseline,
     "lms": _asset,
     "data": _asset,
+    "labelled": _labelled,
     "sites": _site,
     "results": _result,
 }

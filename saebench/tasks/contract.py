@@ -121,7 +121,7 @@ class Request:
 class Params(BaseModel):
     """What a suite may set for a task. Every field has a default; all of them, set or not, are identity."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Subject(Protocol):
