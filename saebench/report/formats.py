@@ -118,7 +118,8 @@ def _csv_lines(table: Table) -> list[dict[str, Any]]:
     found = []
     for subject in table.subjects:
         line: dict[str, Any] = {
-            "suite": scope.suite, "task": scope.task, "lm": scope.lm, "site": scope.site, "subject": subject,
+            "suite": scope.suite, "task": scope.task, "setting": scope.setting, "lm": scope.lm, "site": scope.site,
+            "subject": subject,
         }  # fmt: skip
         for column, rows in zip(table.columns, by_subject, strict=True):
             row = rows[subject]

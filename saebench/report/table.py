@@ -49,7 +49,7 @@ class Table:
     def title(self) -> str:
         """What was compared, in one line."""
         scope = self.scope
-        parts = [scope.task, f"suite {scope.suite}", *(part for part in (scope.lm, scope.site) if part)]
+        parts = [scope.task, f"suite {scope.suite}", *(part for part in (scope.setting, scope.lm, scope.site) if part)]
         return ", ".join(parts) + (f"; differences to {self.base}" if self.base else "")
 
     def rows(self) -> list[dict[str, Row]]:

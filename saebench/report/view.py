@@ -86,6 +86,8 @@ class Section:
     anchor: str
     suite: str
     task: str
+    setting: str
+    """Parameters that tell it from other sections of the same task."""
     question: str | None
     source: str | None
     unfit: str
@@ -160,6 +162,7 @@ def _section(
         anchor=digest([scope.suite, scope.key])[:12],
         suite=scope.suite,
         task=scope.task,
+        setting=scope.setting,
         question=card.question if card else None,
         source=card.source if card else None,
         unfit=card.unfit if card else "",

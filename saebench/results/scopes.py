@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +26,8 @@ class Scope:
     """Name of the language model."""
     key: str
     """Digest of all that must be equal: task, metrics, parameters, site, model, packing, mask, dtype and data."""
+    setting: str = ""
+    """Parameters in which this scope differs from others of the same task, suite, model and site: "regime scarcity"."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,30 @@ def scopes_of(records: Iterable[ResultRecord]) -> dict[Scope, list[Entrant]]:
             first = chosen[0]
             lm = first.model.name if first.model else None
             found[Scope(suite, first.task, first.site, lm, digest([family, part]))] = _entrants(chosen)
-    return dict(sorted(found.items(), key=lambda item: _order(item[0])))
+    told_apart = {_with_setting(scope, found): entrants for scope, entrants in found.items()}
+    return dict(sorted(told_apart.items(), key=lambda item: _order(item[0])))
 
 
-def _order(scope: Scope) -> tuple[str, str, str, str, str]:
-    return scope.suite, scope.task, scope.lm or "", scope.site or "", scope.key
+def _with_setting(scope: Scope, found: Mapping[Scope, Sequence[Entrant]]) -> Scope:
+    """The scope with the parameters that tell it from its like."""
+    place = (scope.suite, scope.task, scope.lm, scope.site)
+    alike = [_params(found[one]) for one in found if (one.suite, one.task, one.lm, one.site) == place]
+    own = _params(found[scope])
+    differing = [name for name in sorted(own) if any(other.get(name) != own[name] for other in alike)]
+    return replace(scope, setting=", ".join(f"{name} {_short(own[name])}" for name in differing))
+
+
+def _params(entrants: Sequence[Entrant]) -> dict[str, Any]:
+    return entrants[0].records[0].identity.params
+
+
+def _short(value: Any, most: int = 40) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def _order(scope: Scope) -> tuple[str, str, str, str, str, str]:
+    return scope.suite, scope.task, scope.lm or "", scope.site or "", scope.setting, scope.key
 
 
 def _entrants(records: Sequence[ResultRecord]) -> list[Entrant]:

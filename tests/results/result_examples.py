@@ -55,14 +55,21 @@ def scores_of(quality: float, **settings) -> Scores:
 
 
 def record_of(
-    name: str, scores: Scores, *, eval_seed: int = 0, suite: str = "quick-v1", site: str = "blocks.1", **extra
+    name: str,
+    scores: Scores,
+    *,
+    eval_seed: int = 0,
+    suite: str = "quick-v1",
+    site: str = "blocks.1",
+    ratio: float = 0.5,
+    **extra,
 ):
     """The record that a run would write, without its items."""
     identity = Identity(
         subject=f"fingerprint of {name}",
         task=CARD.name,
         metrics=CARD.fingerprint(),
-        params={"tokens": 1000, "ratio": 0.5},
+        params={"tokens": 1000, "ratio": ratio},
         data={"eval": f"data for seed {eval_seed}"},
         site=site,
         packing={"context": 128},
@@ -127,6 +134,6 @@ def record_of(
 
 def write_example(store, name: str, quality: float, **settings):
     """Write one result; returns its stored record."""
-    own = {key: settings.pop(key) for key in ("eval_seed", "suite", "site") if key in settings}
+    own = {key: settings.pop(key) for key in ("eval_seed", "suite", "site", "ratio") if key in settings}
     scores = scores_of(quality, seed=own.get("eval_seed", 0), **settings)
     return store.write(record_of(name, scores, **own), scores.tables)

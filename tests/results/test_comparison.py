@@ -157,6 +157,18 @@ def test_results_that_may_not_be_compared_get_tables_of_their_own(store):
     ]
 
 
+def test_tables_of_one_task_are_told_apart_by_the_parameters_that_differ(store):
+    for ratio in (0.5, 0.7):
+        write_example(store, "a", 0.6, ratio=ratio)
+    write_example(store, "a", 0.6, site="blocks.2")
+    tables = compare(store, metrics=["quality"])
+    assert [(table.scope.site, table.scope.setting) for table in tables] == [
+        ("blocks.1", "ratio 0.5"),
+        ("blocks.1", "ratio 0.7"),
+        ("blocks.2", ""),
+    ]
+
+
 def test_a_base_that_nobody_is_called_is_refused_with_near_misses(store):
     write_example(store, "topk_32", 0.6)
     with pytest.raises(UnknownName, match="topk_32"):
