@@ -20,7 +20,9 @@ from saebench.dictionaries.contract import Context, Traits
 from saebench.dictionaries.fakes import RandomLinear
 from saebench.fakes import FakeSubject, bench_of
 from saebench.lm.fakes import tiny_model
-from saebench.tasks.reconstruction.latents import max_cosines
+from saebench.tasks.reconstruction import clean as clean_module
+from saebench.tasks.reconstruction.clean import Clean, Counted
+from saebench.tasks.reconstruction.latents import CHUNK, max_cosines
 from saebench.tasks.reconstruction.task import Reconstruction
 from saebench.tasks.summary import summarise
 
@@ -307,6 +309,62 @@ def test_a_dictionary_that_reads_sequences_is_scored_on_unmasked_tokens_alone(lm
 def test_max_cosines_on_known_directions():
     rows = torch.tensor([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
     assert max_cosines(rows).tolist() == pytest.approx([1.0, 1.0, 0.0, 0.0])
+
+
+def test_max_cosines_of_many_directions_equal_the_whole_matrix():
+    rows = torch.randn(2 * CHUNK + 1, 6, generator=torch.Generator().manual_seed(0))
+    unit = torch.nn.functional.normalize(rows.double(), dim=1)
+    cosines = (unit @ unit.T).fill_diagonal_(-2)
+    torch.testing.assert_close(max_cosines(rows).double(), cosines.amax(1), atol=1e-6, rtol=0)
+
+
+def continuations(moved: float, offset: float) -> tuple[torch.Tensor, torch.Tensor, Counted]:
+    """Clean and other logits `[3, 5, 800]` that hardly differ but for a constant, and a few positions of them."""
+    generator = torch.Generator().manual_seed(0)
+    clean = 3 * torch.randn(3, 5, 800, generator=generator) + offset
+    other = clean + moved * torch.randn(3, 5, 800, generator=generator) + offset / 10
+    return clean, other, Counted(torch.tensor([0, 3, 4, 9, 14]), torch.tensor([7, 0, 799, 3, 3]))
+
+
+@pytest.mark.parametrize("cached", [1, 2000, 10**9])
+@pytest.mark.parametrize("offset", [0.0, -600.0])
+def test_a_small_divergence_is_accurate_whatever_is_added_to_the_logits(monkeypatch, cached, offset):
+    monkeypatch.setattr(clean_module, "CACHED", cached)
+    clean, other, counted = continuations(moved=3e-3, offset=offset)
+    log_p, log_q = (z.double().flatten(0, 1)[counted.positions].log_softmax(1) for z in (clean, other))
+    wanted = (log_p.exp() * (log_p - log_q)).sum(1).numpy()
+    assert wanted.max() < 1e-5
+    made = Clean.of(clean, counted)
+    losses, divergences = made.against(other)
+    assert divergences == pytest.approx(wanted, abs=5e-7)
+    for z, given in ((log_p, made.losses), (log_q, losses)):
+        assert given == pytest.approx(-z.gather(1, counted.targets[:, None])[:, 0].numpy(), rel=1e-5)
+    assert np.array_equal(losses, counted.losses(other))
+    losses, divergences = made.against(clean.clone())
+    assert np.array_equal(losses, made.losses)
+    assert not divergences.any()
+
+
+def test_a_divergence_survives_probabilities_that_underflow():
+    clean, _, counted = continuations(moved=0, offset=0)
+    _, divergences = Clean.of(300 * clean, counted).against(-300 * clean)
+    assert np.isfinite(divergences).all()
+    assert (divergences > 100).all()
+
+
+def test_a_block_in_which_nothing_is_unmasked_adds_nothing(lm, data):
+    tokens, mask = torch.from_numpy(data.tokens.astype(np.int64)), torch.from_numpy(np.array(data.mask))
+    made = {}
+    for name, more in (("without", 0), ("with", 4)):
+        rows = torch.cat([tokens, tokens[:more]])
+        seen = torch.cat([mask, torch.zeros(more, CONTEXT, dtype=torch.bool)])
+        documents = torch.arange(ROWS + more)[:, None].expand(-1, CONTEXT) // 2
+        longer = ActivationSet.from_tensor(lm.capture(rows, [SITE])[SITE], seen, documents, site=SITE)
+        longer.rows.tokens[:] = rows.numpy()
+        scores, bench = score(lm, longer, {"a": RandomLinear.draw(16, 64, seed=1)}, rows_per_block=2)
+        assert not bench.failures
+        made[name] = values(scores["a"])
+    assert made["with"] == pytest.approx(made["without"], rel=1e-6)
 
 
 def test_documents_are_the_clusters(lm, data):

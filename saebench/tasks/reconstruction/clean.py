@@ -40,6 +40,8 @@ class Counted:
     def walk(self, logits: Tensor) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
         """Logits `[rows, context, vocabulary]` at the counted positions, `m` of them at a time.
 
+        Where all rows continue alike, one row stands for them.
+
         Yields:
             which of the `n` they are; z `[m, vocabulary]` float32; log s and the loss in nats, each `[m]` float64 on
             the CPU.
@@ -48,7 +50,7 @@ class Counted:
         step = max(1, (CACHED if logits.device.type == "cpu" else AT_ONCE) // flat.shape[1])
         for start in range(0, len(self.positions), step):
             here = slice(start, start + step)
-            z = flat.index_select(0, self.positions[here]).float()
+            z = flat.index_select(0, self.positions[here] % len(flat)).float()
             z -= z.amax(1, keepdim=True)
             log_s = z.exp().sum(1).cpu().double().log()
             yield here, z, log_s, log_s - z.gather(1, self.targets[here, None])[:, 0].cpu().double()
@@ -91,6 +93,6 @@ class Clean:
         losses, divergences = np.empty(len(self.losses)), np.empty(len(self.losses))
         for here, log_q, log_s, losses[here] in self.counted.walk(logits):
             log_p = self.log_p[here]
-            moved = (self.p[here] * (log_p - log_q)).sum(1).cpu().double()
+            moved = (log_p - log_q).mul_(self.p[here]).sum(1).cpu().double()
             divergences[here] = moved + log_s - self.log_s[here]
         return losses, divergences

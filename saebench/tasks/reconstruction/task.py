@@ -266,7 +266,7 @@ def score_shared(block: Block, statistics: Statistics, site: str, bench: Bench, 
 
     # Zeros everywhere leave nothing of the text above a residual site: every row continues alike, so one is run.
     rows = 1 if block.entry is None else len(block.x)
-    logits = resume(torch.zeros_like(block.x[:rows])).expand(len(block.x), -1, -1)
+    logits = resume(torch.zeros_like(block.x[:rows]))
     shared.add("legacy_ce_zero", block.legacy_predicted, block.counted.losses(logits))
     return clean
 
