@@ -18,6 +18,8 @@ from saebench.results.scopes import Entrant, Scope, scopes_of
 from saebench.tasks.contract import Card, Direction, Metric
 
 Kind = Literal["trained", "baseline", "control"]
+MANY_SETS = 4
+"""Data sets that a section names one by one; of more, the first ones."""
 WITHOUT_A_CARD = 9
 """Columns of a task whose card is not at hand: the first metrics that its results hold."""
 
@@ -263,10 +265,17 @@ def _facts(record: ResultRecord) -> tuple[tuple[str, str], ...]:
         facts.append(("Model", f"{record.model.name}, computed in {record.model.compute_dtype}"))
     if record.site:
         facts.append(("Site", record.site))
-    facts += [("Data", data_text(part)) for part in record.data]
+    if len(record.data) > MANY_SETS:
+        total = sum(part.documents for part in record.data)
+        named = ", ".join(part.name for part in record.data[:MANY_SETS])
+        facts.append(("Data", f"{len(record.data)} sets, {total:,} texts: {named}, ..."))
+    else:
+        facts += [("Data", data_text(part)) for part in record.data]
     return tuple(facts)
 
 
 def data_text(part: DataRecord) -> str:
     """One part of the data in a few words."""
-    return f"{part.name} ({part.part}): {part.documents:,} documents, {part.tokens:,} tokens"
+    tokens = "" if part.tokens is None else f", {part.tokens:,} tokens"
+    where = "" if part.part == part.name else f" ({part.part})"
+    return f"{part.name}{where}: {part.documents:,} documents{tokens}"

@@ -70,7 +70,9 @@ class DataRecord(_Wire):
     fingerprint: str
     licence: str
     documents: int
-    tokens: int
+    """Texts, facts or documents."""
+    tokens: int | None = None
+    """Unmasked tokens; None where a task reads texts of its own and does not count them."""
     packing: dict[str, Any]
     mask_rule: str
 
