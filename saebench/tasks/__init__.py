@@ -13,3 +13,4 @@ TASKS: Registry[type[Task]] = Registry(
     "task", "saebench.tasks", remedy="A task is named with its version; 'saebench ls tasks' lists them."
 )
 TASKS.add("reconstruction@1", "saebench.tasks.reconstruction.task:Reconstruction")
+TASKS.add("absorption@1", "saebench.tasks.absorption.task:Absorption")
