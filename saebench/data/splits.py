@@ -75,6 +75,29 @@ def split(data: Labelled, positive: str, *, train_rows: int, test_rows: int, see
     return Split(positive, chosen_train, labels[chosen_train], chosen_test, labels[chosen_test])
 
 
+def balanced_rows(
+    data: Labelled, positive: str, *, rows: int, seed: int, without: frozenset[str] = frozenset()
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices and labels of a part that stands alone: both classes alike, in seeded order, at most `rows` together.
+
+    Args:
+        data: the set.
+        positive: the class that counts as 1.
+        rows: at most so many.
+        seed: the evaluation seed.
+        without: content hashes of texts that are left out.
+
+    Raises:
+        DataError: a class has no row.
+    """
+    labels = np.array([example.label == positive for example in data.examples], dtype=np.int64)
+    left = [row for row in ordered_rows(data, seed) if data.examples[row].hash not in without]
+    chosen = _balanced(left, labels, rows)
+    if not len(chosen):
+        raise DataError(f"class '{positive}' or its rest has no row", file=data.name)
+    return chosen, labels[chosen]
+
+
 def ordered_rows(data: Labelled, seed: int) -> list[int]:
     """All rows in the order of their groups' keys, then of their own."""
 

@@ -14,3 +14,7 @@ TASKS: Registry[type[Task]] = Registry(
 )
 TASKS.add("reconstruction@1", "saebench.tasks.reconstruction.task:Reconstruction")
 TASKS.add("absorption@1", "saebench.tasks.absorption.task:Absorption")
+TASKS.add("sparse_probing@1", "saebench.tasks.sparse_probing.task:SparseProbing")
+TASKS.add("ravel@1", "saebench.tasks.ravel.task:Ravel")
+TASKS.add("scr@1", "saebench.tasks.scr.task:Scr")
+TASKS.add("tpp@1", "saebench.tasks.tpp.task:Tpp")
