@@ -156,24 +156,17 @@ class Absorption(Task):
         assert isinstance(params, AbsorptionParams)
         site = subjects[0].site
         words = words_of(params, bench.lm, bench.eval_seed)
-        both = [
-            letter
-            for letter in range(len(LETTERS))
-            if (words.train.letters == letter).any() and (words.test.letters == letter).any()
-        ]
-        if len(both) < params.min_letters:
-            reason = f"the vocabulary has words to train and to test for {len(both)} of 26 letters"
-            return {
-                subject.fingerprint: without_value(f"{reason}; {params.min_letters} are needed") for subject in subjects
-            }
+        asked = len(set(words.train.letters.tolist()) & set(words.test.letters.tolist()))
+        if asked < params.min_letters:
+            reason = f"the vocabulary has words to train and to test for {asked} of 26 letters"
+            return undecided(subjects, f"{reason}; {params.min_letters} are needed", word_details(words))
         ground = make_ground(words, params, bench, site)
         if len(ground.counted) < params.min_letters:
             reason = (
                 f"{len(ground.counted)} of 26 letters have a probe with F1 > {params.min_probe_f1:g} that finds at "
                 f"least {params.min_true_positives} held-out words; {params.min_letters} are needed"
             )
-            weak = without_value(reason, {"letters": probe_details(ground, params)})
-            return dict.fromkeys((subject.fingerprint for subject in subjects), weak)
+            return undecided(subjects, reason, probe_details(ground, params))
 
         kept = bench.journal.load()
         held = dict(kept[1]) if kept else {}
@@ -429,25 +422,34 @@ def letter_details(letters: Mapping[int, Letter], ground: Ground, params: Absorp
     return details
 
 
-def probe_details(ground: Ground, params: AbsorptionParams) -> dict[str, Any]:
-    """For each letter its words and the quality of its probe, and why it does not count, where it does not."""
+def word_details(words: WordSets) -> dict[str, Any]:
+    """For each letter its words."""
     return {
         name: {
-            "vocabulary_words": ground.words.found[place],
-            "train_words": int((ground.words.train.letters == place).sum()),
-            "test_words": ground.quality[place].words,
-            "true_positives": ground.quality[place].true_positives,
-            "probe_f1": ground.quality[place].f1,
-            "probe_auc": ground.quality[place].auc,
-            "left_out": why_not(ground.quality[place], params) or None,
+            "vocabulary_words": words.found[place],
+            "train_words": int((words.train.letters == place).sum()),
+            "test_words": int((words.test.letters == place).sum()),
         }
         for place, name in enumerate(LETTERS)
     }
 
 
-def without_value(reason: str, details: Mapping[str, Any] | None = None) -> Scores:
-    """Every metric undefined."""
-    return Scores(tables={}, details=details or {}, undefined={metric.name: reason for metric in CARD.metrics})
+def probe_details(ground: Ground, params: AbsorptionParams) -> dict[str, Any]:
+    """The quality of each letter's probe as well, and why the letter does not count, where it does not."""
+    details = word_details(ground.words)
+    for own, quality in zip(details.values(), ground.quality, strict=True):
+        own["true_positives"] = quality.true_positives
+        own["probe_f1"] = quality.f1
+        own["probe_auc"] = quality.auc
+        own["left_out"] = why_not(quality, params) or None
+    return details
+
+
+def undecided(subjects: Sequence[Subject], reason: str, letters: Mapping[str, Any]) -> dict[str, Scores]:
+    """Every metric of every subject undefined."""
+    undefined = {metric.name: reason for metric in CARD.metrics}
+    scores = Scores(tables={}, details={"letters": letters}, undefined=undefined)
+    return {subject.fingerprint: scores for subject in subjects}
 
 
 def to_text(scores: Scores) -> str:
