@@ -26,6 +26,7 @@ ORDER = (
     ("dictionaries",),
     ("training",),
     ("baselines",),
+    ("token_means",),
     ("tasks",),
     ("subjects", "bench"),
     ("fakes",),

@@ -1,0 +1,1 @@
+"""Spurious correlation removal."""
