@@ -111,9 +111,10 @@ class LanguageModel:
         place = self.site(site)
         return None if place.is_residual else f"blocks.{place.layer}.hook_resid_pre"
 
-    def logits(self, tokens: Tensor) -> Tensor:
-        """Logits `[b, T, V]` of tokens `[b, T]`, in the model's dtype."""
-        return self.hf(input_ids=tokens.to(self.device), use_cache=False).logits  # type: ignore[no-any-return]
+    def logits(self, tokens: Tensor, positions: Tensor | None = None) -> Tensor:
+        """Logits `[b, T, V]` of tokens `[b, T]`, in the model's dtype; of `positions` `[k]` alone, `[b, k, V]`."""
+        kept = {} if positions is None else {"logits_to_keep": positions.to(self.device)}
+        return self.hf(input_ids=tokens.to(self.device), use_cache=False, **kept).logits  # type: ignore[no-any-return]
 
     def capture(self, tokens: Tensor, sites: Sequence[str]) -> dict[str, Tensor]:
         """Activations `[b, T, width]` of each site, in the model's dtype.
@@ -179,7 +180,9 @@ class LanguageModel:
             self._spliced.remove(place)
             handle.remove()
 
-    def resume(self, site: str, acts: Tensor, tokens: Tensor, entry: Tensor | None = None) -> Tensor:
+    def resume(
+        self, site: str, acts: Tensor, tokens: Tensor, entry: Tensor | None = None, positions: Tensor | None = None
+    ) -> Tensor:
         """Logits `[b, T, V]` of the pass in which `site` has the activations `acts`; blocks below never run.
 
         A site inside a block needs the block's input too, since attention and MLP are added to it: the block runs
@@ -190,6 +193,7 @@ class LanguageModel:
             acts: `[b, T, width]`, any floating dtype and device.
             tokens: int64 `[b, T]`, for positions and masks.
             entry: activations `[b, T, d_model]` of `entry_site(site)`; for sites inside a block only.
+            positions: int64 `[k]`: logits `[b, k, V]` of these positions alone.
 
         Raises:
             UnknownName: for a wrong site.
@@ -214,7 +218,7 @@ class LanguageModel:
         with skipped(self._blocks, first_running), ExitStack() as stack:
             for name, value in fed.items():
                 stack.callback(tap(self._blocks, self._table, self.site(name), self._feed(value)).remove)
-            return self.logits(tokens)
+            return self.logits(tokens, positions)
 
     def generate(
         self,
