@@ -1,7 +1,7 @@
 """Texts with two binary labels each: what a test of spurious correlations reads.
 
-Packaged sets join two labelled sets of one source on their texts, or take review and source of the film reviews. A set
-of a user's own is a table and a YAML file that names it::
+Packaged sets join two labelled sets of one source on their texts, stack two sets that ask the same of texts from two
+sources, or take sentiment and source of the film reviews. A set of a user's own is a table and a YAML file::
 
     name: my_biographies
     file: my_biographies.csv      # beside the YAML file
@@ -122,6 +122,17 @@ def _joined(name: str, first: str, second: str, progress: Progress | None) -> Cr
     return _crossed(name, titles, rows, one.licence, one.revision, f"{first} and {second}", one.family)
 
 
+def _stacked(name: str, asked: str, first: str, second: str, progress: Progress | None) -> Crossed:
+    """Texts of two labelled sets that ask the same, with the answer and the set that they come from."""
+    sets = [labelled(one, progress) for one in (first, second)]
+    rows = (
+        RawRow(example.text, f"{made.classes.index(example.label)}{BETWEEN}{made.name}", example.place)
+        for made in sets
+        for example in made.examples
+    )
+    return _crossed(name, (asked, "source"), rows, sets[0].licence, sets[0].revision, f"{first} and {second}", name)
+
+
 def _title(name: str) -> str:
     """What a packaged set asks: its name without number and source."""
     return name.partition("_")[2].removeprefix("hist_fig_").removeprefix("wikidata").removeprefix("_")
@@ -146,8 +157,14 @@ def _pair(first: str, second: str) -> Callable[[str, Progress | None], Crossed]:
     return lambda name, progress: _joined(name, first, second, progress)
 
 
+def _stack(asked: str, first: str, second: str) -> Callable[[str, Progress | None], Crossed]:
+    return lambda name, progress: _stacked(name, asked, first, second, progress)
+
+
 CROSSED: Mapping[str, Callable[[str, Progress | None], Crossed]] = {
     "sentiment_source": _films,
+    "sentiment_product": _stack("sentiment", "157_amazon_5star", "92_glue_sst2"),
+    "machine_source": _stack("machine-written", "94_ai_gen", "110_aimade_humangpt3"),
     "sex_alive": _pair("56_wikidatasex_or_gender", "57_wikidatais_alive"),
     "sex_journalist": _pair("56_wikidatasex_or_gender", "59_wikidata_occupation_isjournalist"),
     "sex_actor": _pair("56_wikidatasex_or_gender", "61_wikidata_occupation_isactor"),
