@@ -72,6 +72,20 @@ MUTANTS = [
     pytest.param(
         "saebench/fingerprint.py", "sort_keys=True", "sort_keys=False", "tests/test_fingerprint.py", id="order of keys"
     ),
+    pytest.param(
+        "saebench/tasks/absorption/measures.py",
+        "q = np.minimum(p, a - m)",
+        "q = p",
+        "tests/tasks/test_absorption.py",
+        id="absorbers carry more than there is",
+    ),
+    pytest.param(
+        "saebench/tasks/absorption/selection.py",
+        "weight * usual",
+        "weight",
+        "tests/tasks/test_absorption.py",
+        id="a latent of one word stands for its letter",
+    ),
 ]
 
 
