@@ -14,7 +14,9 @@ import torch
 torch.set_num_threads(1)
 """Tiny tensors: a second thread only costs."""
 
-ALLOWED_SKIPS: dict[str, str] = {}
+ALLOWED_SKIPS: dict[str, str] = {
+    "tests/data/test_facts.py::test_the_published_files_are_read": "RAVEL's files lie in ../shared/data, not here",
+}
 """Tests that may be skipped in continuous integration, by node id, with the reason."""
 
 

@@ -1,8 +1,8 @@
 """A language model whose knowledge is a table, with the two passes of `ravel@1` in closed form.
 
 One character is a token. Letters are entities: at a letter the site holds the entity's two values, one-hot; everywhere
-else it holds nothing. Behind "(" the model says the first value of the entity that it has read, behind a quotation mark the second.
-So the direction of a value is known exactly, and with it the dictionary that must score 1.
+else it holds nothing. Behind "(" the model says the first value of the entity that it has read, behind a quotation mark
+the second. So the direction of a value is known exactly, and with it the dictionary that must score 1.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class TableModel:
             here = tokens == self.id(letter)
             held[..., first] += here
             held[..., 4 + second] += here
-        return {site: held for site in sites}
+        return dict.fromkeys(sites, held)
 
     def resume(self, site: str, acts: torch.Tensor, tokens: Any, entry: Any = None, positions: Any = None) -> Any:
         read = acts.cumsum(1)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
 from ravel_world import SITE, WIDTH, TableModel, entangled, oracle, table_facts, write_facts
+
 from saebench.baselines.controls import Identity, MeanOnly, PermutedDecoder
 from saebench.bench import FileJournal
 from saebench.data.facts import facts as read
