@@ -27,7 +27,9 @@ from saebench.tasks.absorption.task import Absorption, AbsorptionParams
 from saebench.tasks.absorption.words import LETTERS, QUESTION, vocabulary_words, word_sets
 from saebench.tasks.summary import summarise
 
-PARAMS = AbsorptionParams(examples=2, min_letters=10, min_true_positives=1, checked_words=1, max_latents=3)
+PARAMS = AbsorptionParams(
+    examples=2, min_letters=10, min_true_positives=1, checked_words=1, max_latents=3, penalty=0.03
+)
 NO_CHECK = PARAMS.model_copy(update={"checked_words": 0})
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.metrics import f1_score, roc_auc_score
+from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from saebench.tasks.absorption.words import LETTERS
@@ -92,6 +92,11 @@ def as_array(tensor: Tensor) -> Array:
     return array
 
 
+def f1_of(wanted: Array, found: Array) -> float:
+    """F1 of two bool arrays, 0 where both are empty."""
+    return float(2 * (wanted & found).sum() / max(int(wanted.sum() + found.sum()), 1))
+
+
 @dataclass(frozen=True)
 class Quality:
     """How well one letter's probe does on held-out words; None where a side is empty."""
@@ -107,7 +112,7 @@ def qualities(logits: Array, letters: Array) -> tuple[Quality, ...]:
     made = []
     for letter in range(len(LETTERS)):
         wanted, found = letters == letter, logits[:, letter] > 0
-        f1 = float(f1_score(wanted, found, zero_division=0.0)) if wanted.any() else None
+        f1 = f1_of(wanted, found) if wanted.any() else None
         auc = float(roc_auc_score(wanted, logits[:, letter])) if 0 < wanted.sum() < len(wanted) else None
         made.append(Quality(f1, auc, int(wanted.sum()), int((wanted & found).sum())))
     return tuple(made)

@@ -20,7 +20,8 @@ import numpy as np
 from scipy.sparse import csr_array, diags_array, issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score
+
+from saebench.tasks.absorption.probes import f1_of
 
 Array = np.ndarray[Any, Any]
 Matrix = csr_array | Array
@@ -121,7 +122,7 @@ def k_sparse_probes(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             probe.fit(train[:, :k], positive)
-        found.append(float(f1_score(held_positive, probe.predict(test[:, :k]), zero_division=0.0)))
+        found.append(f1_of(held_positive, probe.predict(test[:, :k])))
     return KSparse(tuple(latents.tolist()), tuple(found))
 
 
