@@ -64,10 +64,12 @@ def mean_difference(codes: sparse.csr_array, positive: Array, negative: Array) -
 
 
 def strongest(effects: Array, most: int) -> Array:
-    """Latents by falling effect, at most `most` and none whose effect is zero; ties by index."""
+    """Latents by falling effect, `most` at most, and only those with an effect above zero; ties by index.
+
+    (sae-bench fills up with latents of effect zero, in whatever order its sort gives them.)
+    """
     order = np.argsort(-effects, kind="stable")[:most]
-    nonzero = int((effects != 0).sum())
-    return order[:nonzero]
+    return order[: int((effects > 0).sum())]
 
 
 def removed(codes: sparse.csc_array, latents: Array, gains: Array, sizes: Sequence[int] = N_VALUES) -> Array:

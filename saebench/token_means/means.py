@@ -87,6 +87,7 @@ def activation_means(data: ActivationSet, rows_per_block: int, device: torch.dev
     return np.concatenate(parts)
 
 
+@torch.inference_mode()
 def code_means(
     dictionary: Dictionary, data: ActivationSet, rows_per_block: int, device: torch.device | str, dtype: torch.dtype
 ) -> CodeMeans:

@@ -15,6 +15,7 @@ PEERS = {
     "dictionary_learning": ("dictionary-learning==0.1.0",),
     "sparsify": ("eai-sparsify==1.3.3", "natsort==8.4.0", "schedulefree==1.4.1"),
     "sae_bench": ("sae-bench==0.6.0",),
+    "token_means": ("sae-bench==0.6.0",),
     "absorption_2024": ("sae-bench==0.3.2",),
     "absorption_2026": ("sae-bench==0.6.0",),
     "sae_probes": ("sae-probes==0.4.2",),

@@ -210,3 +210,60 @@ def test_questions_are_balanced_fixed_and_share_no_text_on_both_sides():
 def test_half_of_the_knowledge_is_half_of_what_is_above_chance():
     half = first_half(np.array([0.9, 0.6, 0.5]), np.array([[0.1, 0.06, 0.0], [0.21, 0.02, 0.0]]))
     assert half.tolist() == [1, 0, -1]
+
+
+def test_a_run_of_both_tasks_has_values_with_intervals_no_ranks_and_says_why(tmp_path, monkeypatch):
+    """From a suite to the table, on a tiny model whose activations tell letters apart."""
+    from saebench.report.comparing import compare_results
+    from saebench.results.frame import Results
+    from saebench.run.evaluate import Settings, run_suite
+
+    monkeypatch.setenv("SAEBENCH_CACHE", str(tmp_path / "cache"))
+    made = tiny_model("llama", n_layers=2, d_model=8)
+    made.hf.save_pretrained(tmp_path / "model")
+    made.tokenizer.save_pretrained(tmp_path / "model")
+    rows = [
+        {"text": f"{a * 9}{b * 9} {number}", "class": a + b, "first": a, "second": b}
+        for number in range(PER_CLASS)
+        for a in "ao"
+        for b in "xz"
+    ]
+    classes = write_table(tmp_path, "classes", rows, "label: class\n")
+    pairs = write_table(tmp_path, "pairs", rows, "first: first\nsecond: second\n")
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text("\n".join(f'{{"text": "some words of a text no {number}"}}' for number in range(200)))
+    part = f"source: {corpus}, context: 16"
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(
+        f"""
+name: means
+version: 1
+lm: {tmp_path / "model"}
+site: blocks.0.hook_resid_post
+data:
+  eval: {{{part}, part: eval, documents: 8, tokens_per_document: 12}}
+  fit: {{{part}, part: train, tokens: 400}}
+tasks:
+  - task: tpp@1
+    params: {{sets: ["{classes}"], random_draws: 2}}
+  - task: scr@1
+    params: {{pairs: ["{pairs}"], random_draws: 2}}
+defaults: {{l0: 3, d_dict: 32, rows_per_block: 4}}
+controls: ["control:identity", "control:mean", "control:random", "baseline:pca"]
+"""
+    )
+    outcome = run_suite([], str(suite), Settings(tmp_path / "results"))
+    assert not outcome.failures
+    values = {(one.task, one.subject.role or one.subject.architecture): one.metrics for one in outcome.records}
+    for task, metric in (("tpp@1", "tpp_n5"), ("scr@1", "scr_n5")):
+        for subject in ("identity", "random"):
+            value = values[task, subject][metric]
+            assert value.value is not None, (task, subject, value.undefined)
+            assert value.low <= value.value <= value.high
+        assert values[task, "mean"][metric].value is None
+        assert "latents" in values[task, "identity"][metric.replace("n5", "n10")].undefined
+    tables = compare_results(Results.of(outcome.records, tmp_path / "results"))
+    assert {table.scope.task for table in tables} == {"tpp@1", "scr@1"}
+    for table in tables:
+        assert "unfit to rank" in table.unfit
+        assert all(row.rank is None and row.letters == () for row in table.rows)
