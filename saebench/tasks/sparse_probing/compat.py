@@ -1,9 +1,9 @@
 """sae-probes 0.4.2 as it is, for back-comparison: its split by row, its ranking, its solver and its grid.
 
 The split takes rows and not texts, so that a prompt that stands several times in a file trains and tests. Ranking is
-in float32 as there, since a rounding may decide which latent is the k-th; fits are scikit-learn's saga (L1) on columns
-as they are, stopped after 1,000 passes whether they have converged or not, because an exact solution would be another
-number. Only the package's own two-class files and its standard setting are covered.
+in float32 as there, since a rounding may decide which latent is the k-th. Fits are scikit-learn's saga (L1) in float64
+on columns as they are, stopped after 1,000 passes whether they have converged or not, because an exact solution would
+be another number. Only the package's own two-class files and its standard setting are covered.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ PASSES = 1000
 COMPAT_KS = tuple(name for name, k in KS.items() if k is not None)
 """The package has no probe of all latents."""
 
+Array = np.ndarray[Any, Any]
 FloatArray = np.ndarray[Any, np.dtype[np.float32]]
 
 
@@ -122,9 +123,9 @@ def compat_raw_probe(values: FloatArray, asked: Asked, seed: int) -> Outcome:
     return fitted_probe(values[asked.train], values[asked.test], asked, SEED + seed, {})
 
 
-def fitted_probe(a: FloatArray, b: FloatArray, asked: Asked, seed: int, kind: dict[str, Any]) -> Outcome:
+def fitted_probe(a: Array, b: Array, asked: Asked, seed: int, kind: dict[str, Any]) -> Outcome:
     """Choose C by validation AUC, the largest among equals, and fit once more on shuffled training rows."""
-    y = asked.y_train
+    a, b, y = a.astype(np.float64), b.astype(np.float64), asked.y_train
     splits = [(fit, held) for fit, held in folds(y, seed)]
     with quick_and_quiet():
         best, validation = None, math.nan
@@ -145,7 +146,7 @@ def fitted_probe(a: FloatArray, b: FloatArray, asked: Asked, seed: int, kind: di
     return Outcome(made.validation, auc(probabilities, asked.y_test), made.accuracy, made.f1, made.chosen)
 
 
-def _judged(a: FloatArray, y: IntArray, fold: Fold, strength: float, seed: int, kind: dict[str, Any]) -> float:
+def _judged(a: Array, y: IntArray, fold: Fold, strength: float, seed: int, kind: dict[str, Any]) -> float:
     fit, held = fold
     if len(set(y[fit].tolist())) < 2:
         return 0.5

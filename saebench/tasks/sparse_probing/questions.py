@@ -109,8 +109,8 @@ def probed_sets(params: ProbingParams, lm: LanguageModel, seed: int) -> tuple[Pr
 
 def probed_set(data: Labelled, params: ProbingParams, lm: LanguageModel, seed: int) -> ProbedSet:
     """One set with its questions: one for two classes, one against the rest for each of several."""
-    examples, splits = _splits(data, params, seed)
-    chosen = sorted({int(row) for one in splits.values() for row in np.concatenate([one.train, one.test])})
+    examples, splits, used = _splits(data, params, seed)
+    chosen = sorted(used)
     rows = _tokenised([examples[row] for row in chosen], data, params, lm)
     countable: list[bool] = [bool(row.any()) for row in rows.mask]
     uncounted = countable.count(False)
@@ -136,21 +136,26 @@ def probed_set(data: Labelled, params: ProbingParams, lm: LanguageModel, seed: i
     return ProbedSet(data.name, data.family, rows, tuple(examples[row].hashes for row in chosen), questions, about)
 
 
-def _splits(data: Labelled, params: ProbingParams, seed: int) -> tuple[Sequence[Example], dict[str, Split]]:
-    """Examples, and the questions about them by name."""
+def _splits(data: Labelled, params: ProbingParams, seed: int) -> tuple[Sequence[Example], dict[str, Split], set[int]]:
+    """Examples, the questions about them by name, and the rows of all balanced questions.
+
+    The model reads the latter whatever the regime makes of them, so that regimes share its passes.
+    """
     examples: Sequence[Example] = data.examples
     asked: dict[str, Split] = {}
+    used: set[int] = set()
     shifted = labelled(SHIFTED.format(data.name)) if params.regime == "shift" else None
     classes = positives(data)
     for positive in classes:
         base = split(data, positive, train_rows=params.train_rows, test_rows=params.test_rows, seed=seed)
         if shifted is not None:
             examples, base = _shifted(data, shifted, base, params.test_rows, seed)
+        used |= set(np.concatenate([base.train, base.test]).tolist())
         name = data.name if len(classes) == 1 else f"{data.name}: {positive}"
         asked |= {f"{name}{level}": one for level, one in levels_of(base, params.regime, params.levels, seed)}
     if not asked:
         raise DataError("has too few training rows for every level of the regime", file=data.name, field="levels")
-    return examples, asked
+    return examples, asked, used
 
 
 def _shifted(
