@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from ravel_world import SITE, WIDTH, TableModel, entangled, oracle, table_facts, write_facts
 
+from saebench.api import evaluate
 from saebench.baselines.controls import Identity, MeanOnly, PermutedDecoder
 from saebench.bench import FileJournal
 from saebench.data.facts import facts as read
@@ -19,6 +22,7 @@ from saebench.dictionaries.fakes import RandomLinear
 from saebench.errors import ConfigError
 from saebench.fakes import FakeSubject, bench_of
 from saebench.lm.fakes import tiny_model
+from saebench.lm.model import load_model
 from saebench.tasks.ravel.latents import Latents
 from saebench.tasks.ravel.learning import learn
 from saebench.tasks.ravel.pairs import draw
@@ -456,3 +460,25 @@ def test_codes_are_mixed_between_base_and_source(letters):
     wanted = made.decode(DenseCodes((1 - share) * base + share * source))
     mixed = Latents(made, stand, add_error=False).swapped(bases, sources, share)
     assert torch.allclose(mixed, wanted, atol=1e-6)
+
+
+def test_a_suite_stores_a_result_with_the_facts_as_its_data(world, tmp_path):
+    """Plan, identity, journal and files: from a suite to results on disk, and nothing left to do the second time."""
+    lm = load_model(str(world.model))
+    suite = tmp_path / "ravel.yaml"
+    spec = yaml.safe_load(world.suite.read_text())
+    params = {**SETTINGS, "facts": [own_answers(lm, tmp_path / "facts")], "least_pairs": 2, "mdas_epochs": 1}
+    spec |= {"tasks": [{"task": "ravel@1", "params": params}], "controls": ["control:identity", "control:random"]}
+    suite.write_text(yaml.safe_dump(spec))
+    evaluate([str(world.dictionary)], str(suite), out=tmp_path / "results")
+    files = sorted((tmp_path / "results").glob("*/ravel@1/*.json"))
+    assert len(files) == 3
+    for path in files:
+        one = json.loads(path.read_text())
+        assert [data["part"] for data in one["data"]] == ["ravel read"]
+        value = one["metrics"]["disentanglement"]
+        assert value["n"] >= 10
+        assert 0 <= value["low"] <= value["value"] <= value["high"] <= 1
+    before = [path.stat().st_mtime_ns for path in files]
+    evaluate([str(world.dictionary)], str(suite), out=tmp_path / "results")
+    assert [path.stat().st_mtime_ns for path in files] == before

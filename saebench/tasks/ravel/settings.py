@@ -22,9 +22,9 @@ class RavelParams(Params):
     """Longest prompt in tokens, begin of text and answer included; longer ones are left out and counted."""
     test_share: float = Field(default=0.5, gt=0, lt=1)
     """Share of the entities that are tested, where the facts do not split them."""
-    train_pairs: PositiveInt = 96
+    train_pairs: PositiveInt = 64
     """Pairs of each kind (cause, isolation) that a mask is learned from, at most, for each attribute."""
-    test_pairs: PositiveInt = 100
+    test_pairs: PositiveInt = 60
     """Pairs of each kind that it is tested on, at most, for each attribute."""
     least_pairs: PositiveInt = 20
     """With fewer pairs of a kind on a side an attribute is not scored."""
