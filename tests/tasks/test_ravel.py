@@ -482,3 +482,21 @@ def test_a_suite_stores_a_result_with_the_facts_as_its_data(world, tmp_path):
     before = [path.stat().st_mtime_ns for path in files]
     evaluate([str(world.dictionary)], str(suite), out=tmp_path / "results")
     assert [path.stat().st_mtime_ns for path in files] == before
+
+
+@pytest.mark.slow
+def test_the_packaged_model_knows_large_countries_and_swaps_them():
+    """SmolLM2: more than half of the prompts are known; swapping the whole activation changes what is said."""
+    params = RavelParams(facts=("countries",), max_entities=40, test_pairs=20, train_pairs=20, least_pairs=8)
+    bench = bench_of(load_model("smollm2-135m-instruct"), params, rows_per_block=4)
+    one = study("countries", params, bench)
+    assert one.known.mean() > 0.5
+    pairs = next(pairs for pairs in one.scored if pairs.attribute == "continent")
+    stand = Stand(bench, "blocks.9.hook_resid_post", one.prompts, pairs.test)
+    cause = np.array([pair.cause for pair in pairs.test])
+    kept = stand.correct(pairs.test, lambda base, source: stand.entities[base])
+    swapped = stand.correct(pairs.test, lambda base, source: stand.entities[source])
+    assert kept[~cause].mean() == 1.0
+    assert kept[cause].mean() == 0.0
+    assert swapped[cause].mean() > 0.5
+    assert swapped[~cause].mean() < 0.3
