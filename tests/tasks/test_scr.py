@@ -144,28 +144,30 @@ def test_brute_force_gives_the_same_score_with_many_more_encodings(world, lm):
     bias = made.scores[0, BIASED] - mean_of(0) @ made.weights[BIASED]
     dictionary.seen.clear()
     passes = 0
-    lists = [texts, texts, *(texts[labels[:, column] == value] for column in (0, 1) for value in (False, True))]
+    lists = [texts[labels[:, column] == value] for column in (0, 1) for value in (False, True)]
+    lists += [texts[labels.all(1)], texts[~labels.any(1)]]
     for ablated in (0, 1, BIASED):
         order = strongest(effects(codes.means, made.pair, min(ablated, 1), gains), 500)
         for n in N_VALUES:
-            answers = []
+            answers = {}
             for texts_of_a_list in lists:
                 passes += 1
                 means = np.stack([mean_of(text, order[:n]) for text in texts_of_a_list])
-                answers.append(means @ made.weights[BIASED] + bias > 0)
+                answers |= dict(zip(texts_of_a_list, means @ made.weights[BIASED] + bias > 0, strict=True))
             if ablated != BIASED:
                 asked = 1 - ablated
                 base = (made.scores[texts, BIASED] > 0) == labels[:, asked]
                 clean = (made.scores[texts, asked] > 0) == labels[:, asked]
                 counted = scores.details["pairs"]["jobs"]["directions_counted"][asked]
                 own = scores.tables["texts"].columns
-                gain = (answers[0] == labels[:, asked]).astype(float) - base
+                gain = (np.array([answers[text] for text in texts]) == labels[:, asked]).astype(float) - base
                 assert own[f"gain{asked + 1}_n{n}"].tolist() == (counted * gain).tolist()
                 assert own[f"gap{asked + 1}"].tolist() == (counted * (clean.astype(float) - base)).tolist()
     assert passes == 126
-    # The test texts are 40 % of what is encoded once, and each stands in four of the six lists.
-    assert sum(dictionary.seen) == 21 * 4 * shelf.rows.mask[texts].sum()
-    assert sum(dictionary.seen) > 20 * once
+    # Every test text stands in two of the lists, those on which the labels agree in three.
+    assert sum(dictionary.seen) == 21 * sum(shelf.rows.mask[one].sum() for one in lists)
+    assert sum(dictionary.seen) > 50 * shelf.rows.mask[texts].sum()
+    assert sum(dictionary.seen) > 15 * once
 
 
 def test_order_of_subjects_cache_batch_and_interruption_change_nothing(world, lm, tmp_path):

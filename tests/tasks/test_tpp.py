@@ -83,13 +83,14 @@ def test_known_features_are_found_and_nothing_else_is_hurt(world, lm):
         "permuted": PermutedDecoder(oracle, 0),
         "random": RandomLinear.draw(24, 24, seed=3),
     }
-    made = {name: values(scores) for name, scores in run(world, lm, dictionaries).items()}
+    scores = run(world, lm, dictionaries)
+    made = {name: values(one) for name, one in scores.items()}
     assert made["oracle"]["intended_n2"] > 0.4
     assert abs(made["oracle"]["unintended_n2"]) < 0.05
     assert abs(made["oracle"]["tpp_random_n2"]) < 0.1
     assert made["oracle"]["tpp_above_random_n2"] > 0.3
     assert made["oracle"]["isolation"] < 0.1
-    assert made["oracle"]["half_removed"] == 1.0
+    assert scores["oracle"].details["classes_half_removed"] == len(CLASSES)
     for name in ("permuted", "random"):
         assert made[name]["tpp_n2"] < made["oracle"]["tpp_n2"] - 0.2
 

@@ -50,8 +50,8 @@ BIASED = 2
 """Place of the biased probe behind those of both labels."""
 
 
-PAIRS = ("sentiment_source", "sentiment_product", "sex_actor", "male_american")
-"""Packaged sets on whose validation texts a small model's probe is misled in one direction at least, by .1 or more."""
+PAIRS = ("sentiment_source", "sentiment_product")
+"""Packaged sets on whose validation texts a probe of a small model is misled by .2 (see the card)."""
 
 
 class ScrParams(Params):

@@ -63,15 +63,6 @@ METRICS = (
         direction="down",
         null=1.0,
     ),
-    Metric(
-        "half_removed",
-        "Share of classes whose probe loses half of what it knows at some n, on validation texts.",
-        {"half_removed": 1},
-        {"weight": 1},
-        TEXTS,
-        low=0.0,
-        high=1.0,
-    ),
 )
 
 CARD = Card(

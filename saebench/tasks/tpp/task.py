@@ -307,7 +307,6 @@ def finish(
                 add(f"{name}_n{n}", weight * own[name][place])
         add("isolation_intended", weight * own["isolation_intended"])
         add("isolation_unintended", weight * own["isolation_unintended"])
-        add("half_removed", np.where(own["half"][:, None] >= 0, weight, 0) * np.ones(texts.shape))
     if not probed:
         reason = "no data set has classes that clean probes tell apart: " + "; ".join(
             f"{name}: {why}" for name, why in excluded.items()
@@ -322,12 +321,13 @@ def finish(
             if n > d_dict:
                 why = f"the dictionary has {d_dict} latents"
                 undefined |= {metric.name: why for metric in CARD.metrics if metric.name.endswith(f"_n{n}")}
-        if not table.columns["half_removed"].any():
+        if all((own["half"] < 0).all() for own in arrays.values()):
             undefined["isolation"] = "no class probe loses half of what it knows at any n"
     return Scores(
         tables={TEXTS: table},
         details={
             "excluded": dict(excluded),
+            "classes_half_removed": sum(int((own["half"] >= 0).sum()) for own in arrays.values()),
             "sets": {made.data.name: explain(made, arrays.get(made.data.name), subject) for made in probed},
             "permutation_null": nulls(probed, arrays, eval_seed),
         },
