@@ -165,6 +165,17 @@ def labelled(name: str, progress: Progress | None = None) -> Labelled:
     )
 
 
+def is_labelled_file(path: Path) -> bool:
+    """Whether a YAML file names a table of labelled texts: it has the field `file` and no `tasks`."""
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return False
+    return isinstance(content, dict) and "file" in content and "tasks" not in content
+
+
 def _of_yaml(path: Path) -> Labelled:
     import yaml
 

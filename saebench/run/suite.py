@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from saebench.data.labelled import LabelledFile, is_labelled_file
 from saebench.data.packing import DataSpec
 from saebench.errors import UnknownName
 from saebench.packaged_files import packaged
@@ -76,8 +77,15 @@ def suite_names() -> list[str]:
     return sorted(file.parent.name for file in packaged("suites").glob("*/suite.yaml"))
 
 
+PROBING = "sparse_probing@1"
+"""The task that a labelled set is handed to."""
+
+
 def load_suite(name: str) -> Suite:
     """The suite of a path, else the packaged one of that name.
+
+    The path of a labelled set's YAML file (`saebench.data.labelled`) is a suite too: `features` with sparse probing of
+    that set as its one task.
 
     Raises:
         UnknownName: neither a file nor a packaged suite.
@@ -91,4 +99,12 @@ def load_suite(name: str) -> Suite:
     if not path.is_file():
         known = suite_names()
         raise UnknownName("suite", name, near_misses(name, dict.fromkeys(known)), known)
-    return read_yaml(path, Suite)
+    return _of_labelled(path) if is_labelled_file(path) else read_yaml(path, Suite)
+
+
+def _of_labelled(path: Path) -> Suite:
+    spec = read_yaml(path, LabelledFile)
+    task = TaskEntry(task=PROBING, params={"datasets": [str(path)]})
+    return load_suite("features").model_copy(
+        update={"name": spec.name, "version": 1, "about": f"Sparse probing of {spec.file}.", "tasks": [task]}
+    )

@@ -242,10 +242,6 @@ def read_block(
 
 def score_shared(block: Block, statistics: Statistics, site: str, bench: Bench, shared: Sums) -> Clean:
     """Clean and ablated continuations of a block, once for all subjects. Returns the clean distribution."""
-
-    def resume(acts: Tensor) -> Tensor:
-        return bench.lm.resume(site, acts, block.tokens[: len(acts)], entry=block.entry)
-
     shared.add("tokens", block.documents, np.ones(len(block.documents)))
     shared.add("predictions", block.predicted, np.ones(len(block.predicted)))
     x = block.wide
@@ -253,22 +249,31 @@ def score_shared(block: Block, statistics: Statistics, site: str, bench: Bench, 
     shared.add("sst", block.documents, (x - mean).square().sum(1))
     shared.add("legacy_variance_060", block.documents, np.full(len(block.documents), statistics.variance_060))
 
-    clean = Clean.of(resume(block.x), block.counted)
+    clean = Clean.of(resume(bench, site, block, block.x), block.counted)
     shared.add("ce_clean", block.predicted, clean.losses[block.predicts])
     shared.add("legacy_ce_clean", block.legacy_predicted, clean.losses)
 
-    losses, divergences = clean.against(resume(replace(block, torch.zeros_like(x))))
+    losses, divergences = clean.against(resume(bench, site, block, replace(block, torch.zeros_like(x))))
     shared.add("ce_zero", block.predicted, losses[block.predicts])
     shared.add("kl_zero", block.predicted, divergences[block.predicts])
 
-    losses = block.counted.losses(resume(replace(block, mean.expand_as(x))))
+    losses = block.counted.losses(resume(bench, site, block, replace(block, mean.expand_as(x))))
     shared.add("ce_mean", block.predicted, losses[block.predicts])
 
-    # Zeros everywhere leave nothing of the text above a residual site: every row continues alike, so one is run.
-    rows = 1 if block.entry is None else len(block.x)
-    logits = resume(torch.zeros_like(block.x[:rows]))
-    shared.add("legacy_ce_zero", block.legacy_predicted, block.counted.losses(logits))
+    losses = block.counted.losses(resume(bench, site, block, torch.zeros_like(block.x)))
+    shared.add("legacy_ce_zero", block.legacy_predicted, losses)
     return clean
+
+
+def resume(bench: Bench, site: str, block: Block, acts: Tensor) -> Tensor:
+    """Logits of the layers above the site, `[rows, context, vocabulary]`, or of one row that stands for all.
+
+    Above a residual site nothing is left of the text but its activations: rows that are equal there, as ablated ones
+    often are, continue alike, and one of them is run.
+    """
+    alike = block.entry is None and bool((acts == acts[:1]).all())
+    rows = 1 if alike else len(acts)
+    return bench.lm.resume(site, acts[:rows], block.tokens[:rows], entry=block.entry)
 
 
 def reconstruct(dictionary: Dictionary, block: Block) -> tuple[Codes, Tensor]:
@@ -317,7 +322,7 @@ def score_own(block: Block, site: str, bench: Bench, own: Sums, clean: Clean, co
     own.add("legacy_explained_variance", block.documents, 1 - error / block.spread)
     own.add("legacy_mse", block.documents, error.cpu().numpy() / block.batch_tokens)
 
-    losses, divergences = clean.against(bench.lm.resume(site, replace(block, decoded), block.tokens, entry=block.entry))
+    losses, divergences = clean.against(resume(bench, site, block, replace(block, decoded)))
     own.add("ce_spliced", block.predicted, losses[block.predicts])
     own.add("legacy_ce_spliced", block.legacy_predicted, losses)
     own.add("kl", block.predicted, divergences[block.predicts])
