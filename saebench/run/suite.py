@@ -102,9 +102,14 @@ def load_suite(name: str) -> Suite:
     return _of_labelled(path) if is_labelled_file(path) else read_yaml(path, Suite)
 
 
+def load_features() -> Suite:
+    """The suite whose model, data and controls a labelled set takes."""
+    return load_suite("features")
+
+
 def _of_labelled(path: Path) -> Suite:
     spec = read_yaml(path, LabelledFile)
     task = TaskEntry(task=PROBING, params={"datasets": [str(path)]})
-    return load_suite("features").model_copy(
+    return load_features().model_copy(
         update={"name": spec.name, "version": 1, "about": f"Sparse probing of {spec.file}.", "tasks": [task]}
     )

@@ -9,7 +9,10 @@ from __future__ import annotations
 from saebench.tasks.contract import Card, Direction, Metric
 
 QUESTIONS = "questions"
+TEXTS = "texts"
 COUNTED = "counted"
+SHARE = "share"
+"""Column of the texts: one over the test texts of a question, 0 where it is not counted."""
 KS: dict[str, int | None] = {"1": 1, "2": 2, "5": 5, "10": 10, "16": 16, "128": 128, "all": None}
 """Numbers of probed latents by the name that they have in metrics; None: every latent."""
 BASELINES = ("logreg", "pca", "knn")
@@ -45,6 +48,21 @@ def _mean(
     )
 
 
+def _by_text(k: str) -> Metric:
+    return Metric(
+        f"auc_k{k}_by_text",
+        f"auc_k{k}, with test texts as the items (DeLong et al. 1988): its interval is for another draw of texts from "
+        "the same sets, that of auc_k is for another draw of sets.",
+        {f"auc_k{k}": 1.0},
+        {SHARE: 1.0},
+        TEXTS,
+        direction="up",
+        low=0.0,
+        high=1.0,
+        null=0.5,
+    )
+
+
 def _of_latents(k: str) -> str:
     return "every latent" if k == "all" else f"the {k} latents whose class means differ most on training rows"
 
@@ -60,6 +78,7 @@ METRICS = (
         for measure, (words, null) in MEASURES.items()
         for k in KS
     ),
+    *(_by_text(k) for k in KS),
     _mean("auc_logreg", "The same for a logistic probe on the raw activation.", null=0.5),
     _mean("auc_pca", "The same for a logistic probe on leading principal components of the raw activation.", null=0.5),
     _mean("auc_knn", "The same for the nearest neighbours of the raw activation.", null=0.5),
@@ -92,8 +111,8 @@ CARD = Card(
     source="Gurnee et al. 2023 (arXiv 2305.01610); Kantamneni et al. 2025 (arXiv 2502.16681), protocol of sae-probes "
     "0.4.2 with repeated and contradicted prompts removed before the split",
     metrics=METRICS,
-    headline=("auc_k16", "auc_k1", "auc_kall", "quiver_gain", "auc_logreg", "l0"),
-    paired_by={QUESTIONS: "question"},
+    headline=("auc_k16", "auc_k16_by_text", "auc_k1", "auc_kall", "quiver_gain", "auc_logreg", "l0"),
+    paired_by={QUESTIONS: "question", TEXTS: "test text of a question"},
     control_order=(
         "a trained dictionary is above random at small k",
         "permuted ties with the dictionary that it permutes, as it has the same codes",

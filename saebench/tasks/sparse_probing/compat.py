@@ -143,7 +143,8 @@ def fitted_probe(a: Array, b: Array, asked: Asked, seed: int, kind: dict[str, An
         if best is None:
             validation = auc(model.predict_proba(a)[:, 1], y)
     made = outcome(scores, asked.y_test, validation, strength)
-    return Outcome(made.validation, auc(probabilities, asked.y_test), made.accuracy, made.f1, made.chosen)
+    area = auc(probabilities, asked.y_test)
+    return Outcome(made.validation, area, made.accuracy, made.f1, made.chosen, made.by_text)
 
 
 def _judged(a: Array, y: IntArray, fold: Fold, strength: float, seed: int, kind: dict[str, Any]) -> float:

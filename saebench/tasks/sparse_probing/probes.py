@@ -16,7 +16,7 @@ from sklearn.metrics.pairwise import euclidean_distances
 from saebench.tasks.sparse_probing.card import KS
 from saebench.tasks.sparse_probing.features import Values, View, best_latents, principal, standardised
 from saebench.tasks.sparse_probing.ridge import STRENGTHS, predict, ridge_path
-from saebench.tasks.sparse_probing.validation import FloatArray, Fold, IntArray, auc, folds, log_loss
+from saebench.tasks.sparse_probing.validation import FloatArray, Fold, IntArray, auc, auc_by_text, folds, log_loss
 
 MOST_COMPONENTS, MOST_NEIGHBOURS, GRID = 100, 100, 10
 ALL = "all"
@@ -33,12 +33,20 @@ class Outcome:
     f1: float
     chosen: float
     """The hyper-parameter: C, components or neighbours."""
+    by_text: FloatArray | None = None
+    """`auc_by_text` of the test rows; None where it was not kept."""
 
     FIELDS = ("validation", "auc", "accuracy", "f1", "chosen")
 
     def row(self) -> list[float]:
         """The numbers in the order of `FIELDS`."""
         return [float(getattr(self, name)) for name in self.FIELDS]
+
+    @classmethod
+    def of_row(cls, row: Sequence[float]) -> Outcome:
+        """The inverse of `row`, without the texts."""
+        validation, area, accuracy, f1, chosen = (float(value) for value in row)
+        return cls(validation, area, accuracy, f1, chosen)
 
 
 @dataclass(frozen=True)
@@ -147,6 +155,7 @@ def outcome(log_odds: FloatArray, y: IntArray, validation: float, chosen: float)
         accuracy=float((predicted == y).mean()),
         f1=float(f1_score(y, predicted, average="weighted", zero_division=0.0)),
         chosen=chosen,
+        by_text=auc_by_text(log_odds, y),
     )
 
 

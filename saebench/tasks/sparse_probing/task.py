@@ -19,7 +19,7 @@ from saebench.errors import ConfigError
 from saebench.lm.model import LanguageModel
 from saebench.results.schema import DataRecord
 from saebench.tasks.contract import Bench, ItemTable, Params, Request, Scores, Subject, Task
-from saebench.tasks.sparse_probing.card import BASELINES, CARD, COUNTED, KS, MEASURES, QUESTIONS
+from saebench.tasks.sparse_probing.card import BASELINES, CARD, COUNTED, KS, MEASURES, QUESTIONS, SHARE, TEXTS
 from saebench.tasks.sparse_probing.compat import COMPAT_KS, compat_latent_probes, compat_raw_probe
 from saebench.tasks.sparse_probing.compat_data import compat_sets
 from saebench.tasks.sparse_probing.features import Values, active_latents, best_latents, binary
@@ -44,6 +44,8 @@ class Account:
     rows: list[list[float]] = field(default_factory=list)
     latents: list[list[int]] = field(default_factory=list)
     """The best latents of each question, filled up with -1."""
+    texts: list[Array] = field(default_factory=list)
+    """`auc_by_text` of each question, `[test rows, numbers of latents]`."""
     seconds: float = 0.0
 
     def arrays(self, key: str) -> dict[str, Array]:
@@ -51,13 +53,21 @@ class Account:
         return {
             f"{key}/rows": np.array(self.rows).reshape(len(self.rows), len(self.columns)),
             f"{key}/latents": np.array(self.latents, dtype=np.int64).reshape(len(self.latents), SHOWN),
+            f"{key}/texts": np.concatenate([*self.texts, np.zeros((0, len(self.probed)))]),
+            f"{key}/sizes": np.array([len(texts) for texts in self.texts], dtype=np.int64),
             f"{key}/seconds": np.array(self.seconds),
         }
+
+    @property
+    def probed(self) -> tuple[str, ...]:
+        """The columns of `texts`."""
+        return tuple(name for name in (f"auc_k{k}" for k in KS) if name in self.columns)
 
     def restore(self, key: str, arrays: Mapping[str, Array]) -> None:
         """The inverse of `arrays`."""
         self.rows = arrays[f"{key}/rows"].tolist()
         self.latents = arrays[f"{key}/latents"].tolist()
+        self.texts = np.split(arrays[f"{key}/texts"], np.cumsum(arrays[f"{key}/sizes"])[:-1])
         self.seconds = float(arrays[f"{key}/seconds"])
 
     def column(self, name: str) -> Array:
@@ -198,7 +208,7 @@ def raw_outcomes(bench: Bench, probed: ProbedSet, site: str) -> list[dict[str, O
         "version": REVISION,
     }
     kept = bench.artefact("probes of raw activations", identity, make)["outcomes"]
-    return [{name: Outcome(*map(float, row)) for name, row in zip(names, rows, strict=True)} for rows in kept]
+    return [{name: Outcome.of_row(row) for name, row in zip(names, rows, strict=True)} for rows in kept]
 
 
 def score_question(
@@ -226,6 +236,8 @@ def score_question(
         }
     row["l0"] = float(active_latents(values[np.concatenate([asked.train, asked.test])]).mean())
     account.rows.append([row[name] for name in account.columns])
+    by_text = [own[name.removeprefix("auc_k")].by_text for name in account.probed]
+    account.texts.append(np.column_stack([column for column in by_text if column is not None]))
     latents = best_latents(values[asked.train], asked.y_train, SHOWN).tolist()
     account.latents.append(latents + [-1] * (SHOWN - len(latents)))
 
@@ -269,12 +281,20 @@ def finish(
     contaminated = {name: count for name, count in seen.items() if count}
     counted = np.array([float(name not in contaminated) for name in names])
     columns = {name: account.column(name) * counted for name in account.columns} | {COUNTED: counted}
+    sizes = np.array([len(question.asked.test) for _, question in asked])
+    share = np.repeat(counted / sizes, sizes)
+    texts = {name: share * column for name, column in zip(account.probed, np.concatenate(account.texts).T, strict=True)}
+    hashes = tuple(one.hashes[row][0] for one, question in asked for row in question.asked.test)
+    places = tuple(f"{question.name}/{place}" for _, question in asked for place in range(len(question.asked.test)))
     undefined = missing(account.columns, params, d_dict)
     if not counted.any():
         reason = f"all {len(names)} questions share prompts with the dictionary's training documents"
         undefined |= {metric.name: reason for metric in CARD.metrics}
     return Scores(
-        tables={QUESTIONS: ItemTable(names, tuple(one.family for one, _ in asked), columns)},
+        tables={
+            QUESTIONS: ItemTable(names, tuple(one.family for one, _ in asked), columns),
+            TEXTS: ItemTable(places, hashes, {**texts, SHARE: share}),
+        },
         details={
             "mode": params.mode,
             "leak": "repeated prompts train and test" if params.mode == "sae_probes" else "none",
@@ -298,8 +318,9 @@ def missing(columns: Sequence[str], params: ProbingParams, d_dict: int) -> dict[
     """Metrics that this subject or mode does not have, with the reason."""
     reasons = {}
     for metric in CARD.metrics:
-        if metric.name not in columns:
-            k = KS.get(metric.name.partition("_k")[2])
+        name = metric.name.removesuffix("_by_text")
+        if name not in columns:
+            k = KS.get(name.partition("_k")[2])
             narrow = k is not None and k > d_dict
             reasons[metric.name] = (
                 f"the dictionary has {d_dict} latents, fewer than {k}"
