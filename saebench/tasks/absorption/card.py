@@ -142,11 +142,12 @@ CARD = Card(
     question="Do the latents of a first letter fire on all its words, or do other latents swallow some of them?",
     source="Chanin et al. 2024, A is for Absorption; SAEBench (Karvonen et al. 2025) with both of its definitions.",
     metrics=METRICS,
+    # Ranked by the first: a dictionary without any latent for a letter has nothing to absorb and a low fraction.
     headline=(
+        "present_rate",
         "absorption_fraction_2026",
         "absorption_fraction_2024",
         "full_absorption",
-        "present_rate",
         "missing_rate",
         "first_letter_f1_k1",
         "l0",
