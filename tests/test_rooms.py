@@ -17,6 +17,7 @@ ORDER = (
     ("fingerprint",),
     ("progress",),
     ("packaged_files",),
+    ("yaml_file",),
     ("stats",),
     ("results",),
     ("assets",),

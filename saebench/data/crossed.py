@@ -24,14 +24,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from saebench.assets import ASSETS, fetch
 from saebench.data.labelled import Census, RawRow, clean, labelled, read_table
-from saebench.errors import ConfigError, DataError, UnknownName
+from saebench.errors import DataError, UnknownName
 from saebench.fingerprint import digest
 from saebench.progress import Progress
 from saebench.registry import near_misses
+from saebench.yaml_file import read_yaml
 
 MIN_CELL = 40
 """Fewer texts with one pair of labels are too few to train, choose and test on."""
@@ -199,20 +200,7 @@ def crossed(name: str, progress: Progress | None = None) -> Crossed:
 
 
 def _of_yaml(path: Path) -> Crossed:
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        spec = CrossedFile.model_validate(content if isinstance(content, dict) else {})
-    except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", file=path) from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"it is not YAML: {error}", file=path) from error
-    except ValidationError as error:
-        fault = error.errors()[0]
-        known = ", ".join(CrossedFile.model_fields)
-        place = ".".join(map(str, fault["loc"]))
-        raise ConfigError(fault["msg"], file=path, field=place, remedy=f"fields: {known}") from error
+    spec = read_yaml(path, CrossedFile)
     table = path.parent / spec.file
 
     def rows() -> Iterator[RawRow]:

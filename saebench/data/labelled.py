@@ -27,13 +27,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from saebench.data.texts import Document
-from saebench.errors import ConfigError, DataError, UnknownName
+from saebench.errors import DataError, UnknownName
 from saebench.fingerprint import digest
 from saebench.progress import Progress
 from saebench.registry import near_misses
+from saebench.yaml_file import read_yaml
 
 MIN_ROWS = 20
 """Fewer usable rows are no data set."""
@@ -177,21 +178,7 @@ def is_labelled_file(path: Path) -> bool:
 
 
 def _of_yaml(path: Path) -> Labelled:
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        spec = LabelledFile.model_validate(content if isinstance(content, dict) else {})
-    except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", file=path) from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"it is not YAML: {error}", file=path) from error
-    except ValidationError as error:
-        fault = error.errors()[0]
-        known = ", ".join(LabelledFile.model_fields)
-        raise ConfigError(
-            fault["msg"], file=path, field=".".join(map(str, fault["loc"])), remedy=f"fields: {known}"
-        ) from error
+    spec = read_yaml(path, LabelledFile)
     table = path.parent / spec.file
     return clean(
         spec.name,

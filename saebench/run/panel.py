@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from saebench.errors import UnknownName
 from saebench.packaged_files import packaged
 from saebench.registry import near_misses
-from saebench.run.yaml_file import read_yaml
 from saebench.subjects import parse
+from saebench.yaml_file import read_yaml
 
 
 class Panel(BaseModel):

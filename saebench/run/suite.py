@@ -12,7 +12,7 @@ from saebench.data.packing import DataSpec
 from saebench.errors import UnknownName
 from saebench.packaged_files import packaged
 from saebench.registry import near_misses
-from saebench.run.yaml_file import read_yaml
+from saebench.yaml_file import read_yaml
 
 DtypeName = Literal["float32", "bfloat16"]
 

@@ -68,7 +68,7 @@ def test_tables_that_do_not_serve_are_refused(change, message, tmp_path):
 
 
 def test_a_misspelt_field_or_name_is_named(tmp_path):
-    with pytest.raises(ConfigError, match="fields: name"):
+    with pytest.raises(ConfigError, match=r"secnd: there is no such field \(did you mean second"):
         crossed(write(tmp_path, rows(), "first: job\nsecnd: sex\n"))
     with pytest.raises(UnknownName, match="sex_actor"):
         crossed("sex_actr")

@@ -18,10 +18,13 @@ def read_yaml(path: Path, model: type[Model]) -> Model:
     """The file as a `model`.
 
     Raises:
-        ConfigError: it is not YAML, no mapping, or does not validate; names the field, a misspelt one first.
+        ConfigError: it cannot be read, is not YAML, no mapping, or does not validate; names the field, a misspelt one
+            first.
     """
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", file=path) from error
     except yaml.YAMLError as error:
         raise ConfigError(f"it is not YAML: {error}", file=path) from error
     if not isinstance(content, dict):
@@ -36,5 +39,5 @@ def read_yaml(path: Path, model: type[Model]) -> Model:
         if faults[0]["type"] != "extra_forbidden":
             raise ConfigError(faults[0]["msg"], file=path, field=field) from error
         near = near_misses(field, model.model_fields)
-        remedy = f"did you mean {near[0]}?" if near else None
+        remedy = f"did you mean {near[0]}?" if near else f"fields: {', '.join(model.model_fields)}"
         raise ConfigError("there is no such field", file=path, field=field, remedy=remedy) from error
