@@ -75,7 +75,7 @@ CARD = Card(
     headline=("tpp_n10", "tpp_n100", "tpp_above_random_n100", "isolation"),
     paired_by={TEXTS: "test text of a class probe"},
     control_order=("trained", "permuted", "random latents (0)"),
-    cost_note="One pass of the layers up to the site over about 4,500 short texts, once; one encoding of the same "
+    cost_note="One pass of the layers up to the site over about 4,700 short texts, once; one encoding of the same "
     "texts for each dictionary, and no decoding.",
     unfit=UNFIT,
 )
