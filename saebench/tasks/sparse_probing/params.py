@@ -25,8 +25,10 @@ SHIFT_SETS = (
 DEFAULT_SETS = (
     "21_headline_istrump",
     "36_sciq_tf",
+    "42_temp_sense",
     "60_wikidata_occupation_isathlete",
     "94_ai_gen",
+    "95_toxic_is",
     "96_spam_is",
     "105_click_bait",
     "107_hate_offensive",
@@ -52,7 +54,7 @@ class ProbingParams(Params):
     """What a suite may set."""
 
     datasets: tuple[str, ...] = ()
-    """Names of packaged sets or paths of users' YAML files; none: the default dozen, or the sets that have a shifted
+    """Names of packaged sets or paths of users' YAML files; none: the default sixteen, or the sets that have a shifted
     test file where the regime is "shift"."""
     regime: Regime = "standard"
     """standard: balanced classes. scarcity: few training rows. imbalance: another share of positives, in training and
