@@ -1,8 +1,9 @@
 """`sparse_probing@1` against sae-probes on 20 of its data sets: one dictionary of 4096 latents, k in 1, 2, 5, 10.
 
 Both sides start from the same activations on disk, drawn here, and from one SAE. Mode `sae_probes` fits the same probes
-with the same solver to the same tolerance on the same rows; the default protocol is timed beside it with as many
-training rows; it has fewer test rows, as it tests no prompt twice and at most 30 % of a class. Needs sae_probes importable: PYTHONPATH with the folder that tests/parity/prepare.py installed it into.
+with the same solver to the same tolerance on the same rows. The default protocol is timed beside it with as many
+training rows; it has fewer test rows, as it tests no prompt twice and at most 30 % of a class. Needs sae_probes
+importable: PYTHONPATH with the folder that tests/parity/prepare.py installed it into.
 """
 
 import importlib
