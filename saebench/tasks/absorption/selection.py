@@ -109,6 +109,8 @@ def k_sparse_probes(
 ) -> KSparse:
     """Logistic regressions (L2 with C = 1, classes balanced) on a letter's best 1, 2, ..., `k_max` latents.
 
+    A fit that has not converged after 500 iterations is used as it is, as in sae-bench.
+
     Args:
         codes, held_out: scaled codes of training and held-out words.
         positive, held_positive: bool, which of them have the letter.
