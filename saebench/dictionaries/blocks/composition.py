@@ -80,11 +80,12 @@ class Composition:
                 remedy="set the decoder's `ordered`",
             )
         for item in self.regularisers:
-            if item.shrinks_codes and not self.constraint.unit_atoms:
+            bounded = self.constraint.unit_atoms or self.constraint.allows_shrinkage
+            if item.shrinks_codes and not bounded:
                 raise CompositionError(
                     "a penalty on codes alone is met by shrinking codes and growing atoms",
                     field=f"regularisers.{item.name}",
-                    remedy="weight it with the atom norms or keep atoms at unit norm",
+                    remedy="weight it with the atom norms, keep atoms at unit norm, or accept it with growing_atoms",
                 )
             if isinstance(item, L1) and item.weight == "atom_norm" and self.constraint.unit_atoms:
                 warnings.warn("atoms have unit norm: weighting L1 with their norms does nothing", stacklevel=4)

@@ -17,6 +17,8 @@ class Constraint(Block, abc.ABC):
 
     unit_atoms: bool = False
     """Atoms have norm 1 at all times."""
+    allows_shrinkage: bool = False
+    """Penalties on codes alone are accepted although atoms may grow in exchange."""
 
     def before_step(self, weights: Weights) -> None:
         """Change gradients, in place, before the optimiser reads them."""
@@ -29,6 +31,18 @@ class Constraint(Block, abc.ABC):
 @dataclass(frozen=True)
 class Free(Constraint):
     """Nothing is done."""
+
+
+@block("constraint", "growing_atoms")
+@dataclass(frozen=True)
+class GrowingAtoms(Constraint):
+    """Nothing is done, and a penalty on codes alone may be met by growing atoms.
+
+    For settings that were published so: the synthetic organism of Song et al. 2025 (arXiv 2505.20254), whose L1 weighs
+    codes and whose atoms are never renormalised.
+    """
+
+    allows_shrinkage = True
 
 
 @block("constraint", "unit_atoms")
