@@ -47,11 +47,37 @@ class FakeSubject:
     kind: str = "dictionary"
     role: Role | None = None
 
+    @property
+    def members(self) -> tuple[FakeSubject, ...]:
+        """Itself."""
+        return (self,)
+
     def dictionary(self) -> Dictionary:
         """The dictionary, or its error."""
         if isinstance(self.made, Exception):
             raise self.made
         return self.made
+
+
+@dataclass
+class FakeGroup:
+    """A set or pair of such subjects."""
+
+    members: tuple[FakeSubject, ...]
+    fingerprint: str
+    kind: str = "set"
+    site: str = SITE
+    spec: str = "fake"
+    name: str = "fake"
+    role: Role | None = None
+
+    def dictionary(self) -> Dictionary:
+        """It has several.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError("a group has several dictionaries: ask its members")
 
 
 def bench_of(

@@ -7,9 +7,10 @@ a path; see `PREFIXES`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from saebench.tasks.contract import Role
 
 FORMATS = ("sae_lens", "hf", "dictionary_learning", "sparsify")
-PREFIXES = (*FORMATS, "baseline", "control", "set", "pair", "recipe")
+GROUPS = ("set", "pair")
+PREFIXES = (*FORMATS, "baseline", "control", *GROUPS, "recipe")
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,11 @@ class DictionarySubject:
     kind: str = "dictionary"
     _made: Dictionary | None = None
 
+    @property
+    def members(self) -> tuple[DictionarySubject, ...]:
+        """Itself."""
+        return (self,)
+
     def dictionary(self) -> Dictionary:
         """The dictionary on the model's device and dtype."""
         if self._made is None:
@@ -87,6 +94,42 @@ class DictionarySubject:
         """Forget the tensors; the next `dictionary()` makes them again."""
         self._made = None
 
+
+@dataclass
+class GroupSubject:
+    """Dictionaries that are scored together: a set that differs in training seed alone, or a pair, in order."""
+
+    spec: str
+    name: str
+    kind: str
+    """set or pair."""
+    site: str
+    """Of the first member; the second of a pair may have one of its own."""
+    fingerprint: str
+    members: tuple[DictionarySubject, ...]
+    role: Role | None = None
+    """The members' role, where all have the same."""
+
+    @property
+    def architecture(self) -> str:
+        """The members' architecture; all of them where they differ."""
+        return "+".join(dict.fromkeys(member.architecture for member in self.members))
+
+    def dictionary(self) -> Dictionary:
+        """It has several.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(f"{self.spec} has {len(self.members)} dictionaries: ask its members")
+
+    def release(self) -> None:
+        """Forget the tensors of all members."""
+        for member in self.members:
+            member.release()
+
+
+ScoredSubject = DictionarySubject | GroupSubject
 
 Maker = Callable[[Spec, Stage], DictionarySubject]
 CONTROLS: Registry[Maker] = Registry("control", None, remedy="Controls are listed by 'saebench ls baselines'.")
@@ -106,7 +149,7 @@ def parse(text: str) -> Spec:
     if prefix not in PREFIXES:
         known = dict.fromkeys(PREFIXES)
         raise UnknownName("subject prefix", prefix, near_misses(prefix, known), PREFIXES, "A path needs no prefix.")
-    body, _, query = rest.partition("?")
+    body, _, query = (rest, "", "") if prefix in GROUPS else rest.partition("?")
     if not body:
         raise UsageError(f"subject '{text}' names nothing after '{prefix}:'")
     return Spec(text, prefix, body, parameters_of(query))
@@ -145,11 +188,84 @@ def load_dictionary(text: str) -> Dictionary:
         return foreign.load_any(foreign.download(spec.body))
     if spec.prefix in FORMATS:
         return foreign.load_foreign(spec.body, spec.prefix)
+    if spec.prefix in GROUPS:
+        raise UsageError(f"'{text}' names several dictionaries: name one of them")
     raise UsageError(f"'{text}' is made from a model and data: score it with 'saebench run', it cannot be loaded alone")
 
 
-def resolve(text: str, stage: Stage) -> DictionarySubject:
+def kind_of(text: str) -> str:
+    """What kind of subject `text` names: dictionary, set, pair or recipe."""
+    prefix = parse(text).prefix
+    return prefix if prefix in {*GROUPS, "recipe"} else "dictionary"
+
+
+def resolve(text: str, stage: Stage) -> ScoredSubject:
     """The subject that `text` names, at the stage's site.
+
+    Raises:
+        as `resolve_one`, and UsageError for a set or pair of the wrong size.
+    """
+    return resolve_group(text, stage) if parse(text).prefix in GROUPS else resolve_one(text, stage)
+
+
+def members_of(text: str) -> list[str]:
+    """Specifications of the members of a set or pair; a path whose last part has a `*` stands for all that match.
+
+    Raises:
+        UsageError: fewer than two members, a pair that is not two, a member named twice, or a pattern without a match.
+    """
+    spec = parse(text)
+    members: list[str] = []
+    for part in spec.body.split(","):
+        where = Path(part)
+        found = sorted(map(str, where.parent.glob(where.name))) if "*" in where.name else [part]
+        if not part or not found:
+            raise UsageError(f"subject '{text}': nothing is called '{part}'")
+        members += found
+    if len(set(members)) < len(members):
+        raise UsageError(f"subject '{text}' names a member twice")
+    if len(members) < 2 or (spec.prefix == "pair" and len(members) > 2):
+        raise UsageError(f"subject '{text}' has {len(members)} members: write {spec.prefix}:A,B")
+    return members
+
+
+def resolve_group(text: str, stage: Stage) -> GroupSubject:
+    """A set or pair with its members; the second of a pair stands at the site that it names for itself.
+
+    Raises:
+        as `resolve_one`, for each member.
+        UsageError: as `members_of`.
+    """
+    kind = parse(text).prefix
+    first, *others = members_of(text)
+    members = [resolve_one(first, stage)]
+    for other in others:
+        own = site_of(other) if kind == "pair" else None
+        members.append(resolve_one(other, replace(stage, site=own or stage.site)))
+    stamps = [[member.fingerprint, member.site] for member in members]
+    roles = {member.role for member in members}
+    return GroupSubject(
+        spec=f"{kind}:{','.join(member.spec for member in members)}",
+        name=group_name(kind, [member.name for member in members]),
+        kind=kind,
+        site=stage.site,
+        fingerprint=digest({kind: sorted(stamps) if kind == "set" else stamps}),
+        members=tuple(members),
+        role=roles.pop() if len(roles) == 1 else None,
+    )
+
+
+def group_name(kind: str, names: Sequence[str]) -> str:
+    """A name for tables: what the names of a set begin with and how many they are, or both names of a pair."""
+    if kind == "pair":
+        return " ~ ".join(names)
+    alike = takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
+    shared = "".join(letters[0] for letters in alike).rstrip("0123456789")
+    return f"{shared.removesuffix('seed').removesuffix('s').rstrip('-_.') or kind} x{len(names)}"
+
+
+def resolve_one(text: str, stage: Stage) -> DictionarySubject:
+    """The dictionary that `text` names, at the stage's site.
 
     Raises:
         UnknownName: unknown prefix, control or baseline.
@@ -161,8 +277,10 @@ def resolve(text: str, stage: Stage) -> DictionarySubject:
         return CONTROLS.get(spec.body)(spec, stage)
     if spec.prefix == "baseline":
         return BASELINES.get(spec.body)(spec, stage)
-    if spec.prefix in {"set", "pair", "recipe"}:
-        raise UsageError(f"'{text}': no task of this version scores a {spec.prefix}; name its dictionaries one by one")
+    if spec.prefix in GROUPS:
+        raise UsageError(f"'{text}' is a {spec.prefix}: it cannot be a member of another subject")
+    if spec.prefix == "recipe":
+        raise UsageError(f"'{text}': no task of this version scores a recipe; train it and name the dictionary")
     return stored(text, stage)
 
 
@@ -227,12 +345,14 @@ def require_site(dictionary: Dictionary, lm: LanguageModel, site: str, source: s
 def site_of(text: str) -> str | None:
     """The site that a stored dictionary names for itself; None for controls, baselines and silent checkpoints.
 
-    A permuted dictionary belongs where the one does that it permutes.
+    A permuted dictionary belongs where the one does that it permutes, a set or pair where its first one does.
     """
     spec = parse(text)
     if spec.prefix == "control" and "of" in spec.parameters:
         return site_of(spec.parameters["of"])
-    if spec.prefix in {"control", "baseline", "set", "pair", "recipe"}:
+    if spec.prefix in GROUPS:
+        return next((site for site in map(site_of, members_of(text)) if site is not None), None)
+    if spec.prefix in {"control", "baseline", "recipe"}:
         return None
     sites = load_dictionary(text).sites_in
     return sites[0] if sites and sites[0] else None
@@ -320,7 +440,7 @@ def permuted(spec: Spec, stage: Stage) -> DictionarySubject:
     if "of" not in spec.parameters:
         raise UsageError(f"subject '{spec.text}' needs the dictionary to permute: control:permuted?of=SUBJECT")
     seed = whole(spec, "seed", stage, 0)
-    parent = resolve(spec.parameters["of"], stage)
+    parent = resolve_one(spec.parameters["of"], stage)
     recipe = {"control": "permuted", "of": parent.fingerprint, "seed": seed}
 
     def make() -> Dictionary:
@@ -370,12 +490,12 @@ def _made(
     )
 
 
-def distinct(subjects: list[DictionarySubject]) -> list[DictionarySubject]:
+def distinct(subjects: list[ScoredSubject]) -> list[ScoredSubject]:
     """Each subject once, by fingerprint, under names that a table can tell apart."""
     kept = list({subject.fingerprint: subject for subject in reversed(subjects)}.values())[::-1]
     names = [subject.name for subject in kept]
     for subject in kept:
         if names.count(subject.name) > 1:
-            parts = parse(subject.spec).body.rstrip("/").split("/")
+            parts = [] if subject.kind in GROUPS else parse(subject.spec).body.rstrip("/").split("/")
             subject.name = "-".join(parts[-2:]) if len(parts) > 1 else f"{subject.name}-{subject.fingerprint[:6]}"
     return kept

@@ -24,6 +24,7 @@ ORDER = (
     ("lm",),
     ("data",),
     ("activations",),
+    ("matching",),
     ("dictionaries",),
     ("training",),
     ("baselines",),

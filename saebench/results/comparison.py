@@ -14,8 +14,8 @@ import numpy as np
 from saebench.errors import UnknownName
 from saebench.registry import near_misses
 from saebench.results.items import ItemTable
-from saebench.results.metrics import CardLike, MetricLike, metric_bootstrap, table_weights
-from saebench.results.pair_tests import OwnItems, Pair, PairTests, SharedItems
+from saebench.results.metrics import CardLike, MetricLike, metric_estimates
+from saebench.results.pair_tests import OwnItems, OwnPairs, Pair, PairTests, SharedItems
 from saebench.results.schema import MetricValue, ResultRecord
 from saebench.results.scopes import Entrant, Scope, pool, scopes_of
 from saebench.results.store import ResultStore
@@ -96,11 +96,7 @@ def compare_metric(
     if base is not None and base not in names:
         raise UnknownName("subject", base, near_misses(base, dict.fromkeys(names)), names)
     tables = {one.name: one.table for one in ordered if one.estimate.value is not None and one.table is not None}
-    tests: PairTests = (
-        SharedItems(metric, list(tables.values()), scope.task)
-        if paired
-        else OwnItems(metric, list(tables.values()), [f"{scope.task} {name}" for name in tables])
-    )
+    tests = _tests(metric, tables, scope.task, paired)
     adjusted = holm(tests.p_values())
     sign = {"up": 1, "down": -1, "none": 0}[metric.direction]
     ordered.sort(key=lambda one: (one.estimate.value is None, -sign * (one.estimate.value or 0.0), one.name))
@@ -122,6 +118,14 @@ def compare_metric(
     return Comparison(
         scope, metric.name, metric.direction, base, paired, tests.shared, len(adjusted), detectable, tuple(rows)
     )
+
+
+def _tests(metric: MetricLike, tables: Mapping[str, ItemTable], task: str, paired: bool) -> PairTests:
+    if paired:
+        return SharedItems(metric, list(tables.values()), task)
+    if any(table.partners for table in tables.values()):
+        return OwnPairs(metric, list(tables.values()))
+    return OwnItems(metric, list(tables.values()), [f"{task} {name}" for name in tables])
 
 
 def unranked(comparison: Comparison, reason: str) -> Comparison:
@@ -203,8 +207,7 @@ def _contender(metric: MetricLike, entrant: Entrant, tables: Mapping[str, Mappin
     table = pool(held) if len(held) == len(own) else None
     values = [record.metrics.get(metric.name, NOT_THERE) for record in entrant.records]
     if len(values) > 1 and table is not None and all(value.value is not None for value in values):
-        weights = table_weights(table, entrant.records[0].task)
-        return Contender(entrant.name, metric_bootstrap([metric], table, weights).estimate(0), table)
+        return Contender(entrant.name, metric_estimates([metric], table, entrant.records[0].task)[0], table)
     if len(values) > 1 and table is None:
         values = [NO_ITEMS]
     chosen = next((value for value in values if value.value is None), values[0])

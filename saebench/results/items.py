@@ -1,7 +1,8 @@
 """Per-item scores and their file: all tables of one result in one parquet file.
 
-Columns are `table`, `item`, `cluster`, then every value column of any table, sorted by name; a table that lacks a
-column holds nulls there. Which columns a table has is written in the file's schema. Equal tables give equal bytes.
+Columns are `table`, `item`, `cluster`, `partner` where a table has items of two clusters, then every value column of
+any table, sorted by name; a table that lacks a column holds nulls there. Which columns a table has is written in the
+file's schema. Equal tables give equal bytes.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from saebench.fingerprint import canonical_json
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
 LABELS = ("table", "item", "cluster")
+PARTNER = "partner"
 COLUMNS_KEY = b"saebench.columns"
 
 
@@ -30,9 +32,13 @@ class ItemTable:
     items: tuple[str, ...]
     clusters: tuple[str, ...]
     columns: Mapping[str, FloatArray]
+    partners: tuple[str, ...] = ()
+    """Second cluster of each item, where items are pairs (of seeds): intervals are then jackknifed over clusters."""
 
     def __post_init__(self) -> None:
         sizes = {len(self.items), len(self.clusters), *(len(column) for column in self.columns.values())}
+        if self.partners:
+            sizes.add(len(self.partners))
         if len(sizes) > 1:
             raise ValueError(f"columns of an item table differ in length: {sorted(sizes)}")
 
@@ -55,14 +61,16 @@ def to_parquet(tables: Mapping[str, ItemTable]) -> bytes:
 
     ordered = sorted(tables.items())
     values = sorted({column for table in tables.values() for column in table.columns})
-    if taken := set(values) & set(LABELS):
+    if taken := set(values) & {*LABELS, PARTNER}:
         raise ValueError(f"value columns of an item table cannot be called {sorted(taken)}")
-    labels = {
+    labels: dict[str, list[str | None]] = {
         "table": [name for name, table in ordered for _ in table.items],
         "item": [item for _, table in ordered for item in table.items],
         "cluster": [cluster for _, table in ordered for cluster in table.clusters],
     }
-    arrays = [pa.array(labels[label], pa.string()) for label in LABELS]
+    if any(table.partners for table in tables.values()):
+        labels[PARTNER] = [one for _, table in ordered for one in table.partners or [None] * len(table.items)]
+    arrays = [pa.array(held, pa.string()) for held in labels.values()]
     for column in values:
         parts = [
             pa.array(np.asarray(table.columns[column], dtype=np.float64), pa.float64())
@@ -71,10 +79,10 @@ def to_parquet(tables: Mapping[str, ItemTable]) -> bytes:
             for _, table in ordered
         ]
         arrays.append(pa.chunked_array(parts, pa.float64()).combine_chunks())
-    held = canonical_json({name: sorted(table.columns) for name, table in ordered})
-    whole = pa.table(arrays, names=[*LABELS, *values]).replace_schema_metadata({COLUMNS_KEY: held.encode()})
+    owned = canonical_json({name: sorted(table.columns) for name, table in ordered})
+    whole = pa.table(arrays, names=[*labels, *values]).replace_schema_metadata({COLUMNS_KEY: owned.encode()})
     buffer = io.BytesIO()
-    pq.write_table(whole, buffer, compression="zstd", use_dictionary=list(LABELS))
+    pq.write_table(whole, buffer, compression="zstd", use_dictionary=list(labels))
     return buffer.getvalue()
 
 
@@ -91,11 +99,18 @@ def from_parquet(data: bytes, file: str = "items") -> dict[str, ItemTable]:
         whole = pq.read_table(io.BytesIO(data))
         held = json.loads((whole.schema.metadata or {})[COLUMNS_KEY])
         owners, items, clusters = (np.asarray(whole[label].to_pylist(), dtype=object) for label in LABELS)
+        second = whole[PARTNER].to_pylist() if PARTNER in whole.column_names else [None] * len(items)
+        partners = np.asarray(second, dtype=object)
         tables = {}
         for name, columns in held.items():
             rows = np.flatnonzero(owners == name)
             values = {column: whole[column].take(rows).to_numpy().astype(np.float64) for column in columns}
-            tables[name] = ItemTable(tuple(items[rows]), tuple(clusters[rows]), values)
+            tables[name] = ItemTable(
+                tuple(items[rows]),
+                tuple(clusters[rows]),
+                values,
+                tuple(one for one in partners[rows] if one is not None),
+            )
     except (pa.ArrowException, KeyError, ValueError, TypeError, AttributeError) as error:
         raise ResultsError(
             f"not a file of per-item scores: {error}", file=file, remedy="delete the result and run it again"

@@ -9,7 +9,16 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 from saebench.results.items import ItemTable
-from saebench.stats import ClusterWeights, Ratio, RatioBootstrap, cluster_weights, ratio_estimates
+from saebench.stats import (
+    ClusterWeights,
+    Estimate,
+    Ratio,
+    RatioBootstrap,
+    RatioJackknife,
+    cluster_weights,
+    ratio_estimates,
+    ratio_jackknife,
+)
 
 
 class MetricLike(Protocol):
@@ -54,6 +63,21 @@ def table_weights(table: ItemTable, seed: str) -> ClusterWeights:
 def metric_bootstrap(metrics: Sequence[MetricLike], table: ItemTable, weights: ClusterWeights) -> RatioBootstrap:
     """The metrics of one table, resampled together; columns in the order of `metrics`."""
     return ratio_estimates(weights, [metric_ratio(metric, table) for metric in metrics])
+
+
+def metric_jackknife(metrics: Sequence[MetricLike], table: ItemTable) -> RatioJackknife:
+    """The metrics of one table of pairs, with each cluster left out in turn; columns in the order of `metrics`."""
+    return ratio_jackknife(table.clusters, table.partners, [metric_ratio(metric, table) for metric in metrics])
+
+
+def metric_estimates(metrics: Sequence[MetricLike], table: ItemTable, seed: str) -> list[Estimate]:
+    """Value and interval of the metrics of one table: a jackknife for pairs, else a bootstrap over clusters."""
+    resampled = (
+        metric_jackknife(metrics, table)
+        if table.partners
+        else metric_bootstrap(metrics, table, table_weights(table, seed))
+    )
+    return [resampled.estimate(column) for column in range(len(metrics))]
 
 
 def metric_ratio(metric: MetricLike, table: ItemTable) -> Ratio:

@@ -11,16 +11,19 @@ import numpy as np
 
 from saebench.errors import ResultsError
 from saebench.results.items import ItemTable
-from saebench.results.metrics import MetricLike, metric_bootstrap, metric_ratio, table_weights
+from saebench.results.metrics import MetricLike, metric_bootstrap, metric_jackknife, metric_ratio, table_weights
 from saebench.stats import (
     Difference,
     cluster_weights,
+    jackknife_difference,
+    jackknife_p_values,
     paired_difference,
     paired_p_values,
     ratio_estimates,
     unpaired_difference,
 )
 from saebench.stats.bootstrap import MIN_CLUSTERS
+from saebench.stats.jackknife import jackknife_welch
 from saebench.stats.paired import POWER_FACTOR, paired_detectable, welch_test
 
 Pair = tuple[int, int]
@@ -118,6 +121,32 @@ class OwnItems(PairTests):
 
     def detectable(self, a: int, b: int) -> float:
         return POWER_FACTOR * welch_test(self._bootstraps[a], 0, self._bootstraps[b], 0).error
+
+
+class OwnPairs(PairTests):
+    """Unpaired tests of subjects whose items are pairs of their own clusters (seeds), by jackknife.
+
+    Args:
+        metric: what is tested.
+        tables: its item table for each subject.
+    """
+
+    shared = None
+
+    def __init__(self, metric: MetricLike, tables: Sequence[ItemTable]) -> None:
+        self._sides = [metric_jackknife([metric], table) for table in tables]
+
+    def p_values(self) -> dict[Pair, float]:
+        return jackknife_p_values(self._sides)
+
+    def value(self, a: int, b: int) -> float:
+        return float(self._sides[a].values[0] - self._sides[b].values[0])
+
+    def difference(self, a: int, b: int) -> Difference:
+        return jackknife_difference(self._sides[a], self._sides[b])
+
+    def detectable(self, a: int, b: int) -> float:
+        return POWER_FACTOR * jackknife_welch(self._sides[a], self._sides[b]).error
 
 
 def shared_items(tables: Sequence[ItemTable]) -> list[ItemTable]:

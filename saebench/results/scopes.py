@@ -112,4 +112,5 @@ def pool(tables: Mapping[int, ItemTable]) -> ItemTable:
         tuple(f"{seed}/{item}" for seed, table in parts for item in table.items),
         tuple(cluster for _, table in parts for cluster in table.clusters),
         {name: np.concatenate([table.columns[name] for _, table in parts]) for name in sorted(names)},
+        tuple(partner for _, table in parts for partner in table.partners),
     )

@@ -18,7 +18,7 @@ from saebench.results.schema import ProvenanceRecord, ResultRecord, SubjectRecor
 from saebench.results.store import ResultStore
 from saebench.run.plan import Group, Unit
 from saebench.run.scene import Scene
-from saebench.subjects import DictionarySubject
+from saebench.subjects import DictionarySubject, GroupSubject, ScoredSubject
 from saebench.tasks.contract import Scores
 from saebench.tasks.summary import summarise
 
@@ -91,8 +91,31 @@ def store_result(
     return results.write(record, scores.tables)
 
 
-def describe(subject: DictionarySubject) -> SubjectRecord:
+def describe(subject: ScoredSubject) -> SubjectRecord:
     """The subject as a result records it."""
+    return describe_group(subject) if isinstance(subject, GroupSubject) else describe_dictionary(subject)
+
+
+def describe_group(subject: GroupSubject) -> SubjectRecord:
+    """A set or pair: what its members have in common, and each of them under provenance."""
+    members = [describe_dictionary(member) for member in subject.members]
+    widths = {(member.d_in, member.d_dict) for member in members}
+    d_in, d_dict = widths.pop() if len(widths) == 1 else (None, None)
+    return SubjectRecord(
+        spec=subject.spec,
+        name=subject.name,
+        kind="set" if subject.kind == "set" else "pair",
+        role=subject.role,
+        fingerprint=subject.fingerprint,
+        architecture=subject.architecture,
+        d_in=d_in,
+        d_dict=d_dict,
+        provenance={"members": [member.model_dump(mode="json") for member in members]},
+    )
+
+
+def describe_dictionary(subject: DictionarySubject) -> SubjectRecord:
+    """A single dictionary."""
     dictionary = subject.dictionary()
     provenance = dictionary.provenance.to_json()
     documents = provenance.pop("documents")

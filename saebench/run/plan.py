@@ -14,11 +14,12 @@ from saebench.results.schema import DataRecord, Identity
 from saebench.results.store import ResultStore
 from saebench.run.scene import Scene
 from saebench.run.suite import Suite, TaskEntry
-from saebench.subjects import DictionarySubject, distinct, of_object, resolve, site_of
+from saebench.subjects import GROUPS, ScoredSubject, distinct, kind_of, members_of, of_object, parse, resolve, site_of
 from saebench.tasks import TASKS
 from saebench.tasks.contract import Card, Params, Task
 
 PERMUTED = "control:permuted"
+PERMUTED_SET = f"set:{PERMUTED}"
 
 SubjectLike = str | Dictionary
 """A specification, or a dictionary that is already in memory."""
@@ -30,7 +31,7 @@ class Unit:
 
     id: str
     task: str
-    subject: DictionarySubject
+    subject: ScoredSubject
     eval_seed: int
     identity: Identity
     done: bool
@@ -82,30 +83,53 @@ def make_plan(
 
     Raises:
         UnknownName: a subject, task or site that does not exist.
-        UsageError: no site is named anywhere.
+        UsageError: no site is named anywhere, or no task takes subjects of a kind that was named.
         ConfigError: the suite sets a parameter that a task does not have.
         SiteError: `site` contradicts a dictionary.
     """
     suite = scene.suite
     rows = rows_per_block or suite.defaults.rows_per_block
+    tasks = [(entry, TASKS.get(entry.task)()) for entry in suite.tasks]
+    wanted = {kind_of_subject(one) for one in subjects}
+    require_takers(subjects, suite, [task for _, task in tasks])
     by_site = sites_of(subjects, suite, site)
     for name in by_site:
         scene.lm.site(name)
     groups = []
-    for entry in suite.tasks:
-        task = TASKS.get(entry.task)()
+    for entry, task in tasks:
         params = resolved(entry, task)
+        if wanted and task.takes not in wanted:
+            continue
         for name, members in by_site.items():
-            for seed in seeds or suite.eval_seeds:
+            of_kind = [one for one in members if kind_of_subject(one) == task.takes]
+            for seed in (seeds or suite.eval_seeds) if of_kind else ():
                 data = task.data(params, scene.lm, seed) or (scene.data_record("eval", seed),)
                 stage = scene.stage(name, seed)
-                made = [resolve(one, stage) if isinstance(one, str) else of_object(one, stage) for one in members]
+                made = [resolve(one, stage) if isinstance(one, str) else of_object(one, stage) for one in of_kind]
                 units = tuple(
                     make_unit(scene, task.card, params, data, subject, seed, rows, results)
                     for subject in distinct(made)
                 )
                 groups.append(Group(task, params, data, name, seed, rows, units))
     return Plan(suite, tuple(groups))
+
+
+def kind_of_subject(subject: SubjectLike) -> str:
+    """dictionary, set, pair or recipe."""
+    return kind_of(subject) if isinstance(subject, str) else "dictionary"
+
+
+def require_takers(subjects: Sequence[SubjectLike], suite: Suite, tasks: Sequence[Task]) -> None:
+    """Refuse a subject that nothing in the suite scores. A task without a subject of its kind is left out.
+
+    Raises:
+        UsageError: naming the subject and what the suite's tasks take.
+    """
+    takes = {task.takes for task in tasks}
+    for subject in subjects:
+        if (kind := kind_of_subject(subject)) not in takes:
+            known = "; ".join(f"{task.card.name} takes a {task.takes}" for task in tasks)
+            raise UsageError(f"'{subject}' is a {kind}, and no task of suite {suite.name} takes one ({known})")
 
 
 def resolved(entry: TaskEntry, task: Task) -> Params:
@@ -140,7 +164,7 @@ def sites_of(subjects: Sequence[SubjectLike], suite: Suite, site: str | None) ->
     placed: dict[str, list[SubjectLike]] = {}
     for subject in subjects:
         own = site_of(subject) if isinstance(subject, str) else next(iter(subject.sites_in), None)
-        if isinstance(subject, str) and own is None and subject.startswith(("control:", "baseline:")):
+        if isinstance(subject, str) and own is None and is_made(subject):
             everywhere.append(subject)
             continue
         where = site or own or suite.site
@@ -155,15 +179,33 @@ def sites_of(subjects: Sequence[SubjectLike], suite: Suite, site: str | None) ->
     return {where: [*members, *everywhere, *controls_for(members, suite)] for where, members in placed.items()}
 
 
+def is_made(subject: str) -> bool:
+    """Whether a subject, or each member of it, is made from a model and data, so that any site will do."""
+    spec = parse(subject)
+    if spec.prefix in GROUPS:
+        return all(is_made(member) for member in members_of(subject))
+    return spec.prefix in {"control", "baseline"}
+
+
 def controls_for(members: Sequence[SubjectLike], suite: Suite) -> list[str]:
-    """The suite's controls at a site; `control:permuted` without a dictionary permutes the first one of the site."""
-    first = next((one for one in members if isinstance(one, str) and not one.startswith("control:")), None)
+    """The suite's controls at a site.
+
+    `control:permuted` without a dictionary permutes the first one of the site, `set:control:permuted` each member of
+    the first set, in different ways.
+    """
+    stored = [one for one in members if isinstance(one, str) and not is_made(one)]
+    first = next((one for one in stored if kind_of(one) == "dictionary"), None)
+    first_set = next((one for one in stored if kind_of(one) == "set"), None)
     controls = []
     for control in suite.controls:
-        if control != PERMUTED:
+        if control == PERMUTED:
+            controls += [f"{PERMUTED}?of={first}"] if first else []
+        elif control == PERMUTED_SET:
+            each = enumerate(members_of(first_set)) if first_set else ()
+            permuted = [f"{PERMUTED}?seed={seed}&of={member}" for seed, member in each]
+            controls += [f"set:{','.join(permuted)}"] if permuted else []
+        else:
             controls.append(control)
-        elif first is not None:
-            controls.append(f"{PERMUTED}?of={first}")
     return controls
 
 
@@ -172,7 +214,7 @@ def make_unit(
     card: Card,
     params: Params,
     data: Sequence[DataRecord],
-    subject: DictionarySubject,
+    subject: ScoredSubject,
     eval_seed: int,
     rows_per_block: int,
     results: ResultStore,

@@ -13,6 +13,7 @@ below 1e-4, which large Holm families need; there Hoeffding's bound on the exact
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -152,19 +153,31 @@ class Welch:
 
 
 def welch_test(a: RatioBootstrap, column_a: int, b: RatioBootstrap, column_b: int) -> Welch:
-    """The test of two testable ratios, on their linearised clusters.
-
-    Two samples without any spread and of different value get the permutation p: only two of all divisions of the
-    clusters are as extreme.
-    """
+    """The test of two testable ratios, on their linearised clusters."""
     difference = float(a.values[column_a] - b.values[column_b])
     sides = ((a, column_a), (b, column_b))
-    units = np.array([side.effective(column) for side, column in sides])
+    units = [side.effective(column) for side, column in sides]
     if all(is_constant(side.influences[:, column], side.spread_scale(column)) for side, column in sides):
-        separated = abs(difference) > ROUNDING * (a.spread_scale(column_a) + b.spread_scale(column_b))
-        p = 2 / math.comb(int(units.sum()), int(units[0])) if separated else 1.0
-        return Welch(0.0, float(units.sum() - 2), p)
-    squares = np.array([np.sum(side.influences[:, column] ** 2) for side, column in sides]) * units / (units - 1)
-    error = math.sqrt(float(squares.sum()))
-    degrees = float(squares.sum() ** 2 / np.sum(squares**2 / (units - 1)))
-    return Welch(error, degrees, float(2 * special.stdtr(degrees, -abs(difference) / error)))
+        rounding = ROUNDING * (a.spread_scale(column_a) + b.spread_scale(column_b))
+        return welch_of_errors(difference if abs(difference) > rounding else 0.0, [0.0, 0.0], units)
+    errors = [
+        math.sqrt(n / (n - 1) * float(np.sum(side.influences[:, column] ** 2)))
+        for (side, column), n in zip(sides, units, strict=True)
+    ]
+    return welch_of_errors(difference, errors, units)
+
+
+def welch_of_errors(difference: float, errors: Sequence[float], units: Sequence[int]) -> Welch:
+    """The test from the standard errors of two values and the independent units behind each.
+
+    Two samples without any spread and of different value get the permutation p: only two of all divisions of the
+    units are as extreme.
+    """
+    squares, degrees = np.square(errors), np.asarray(units) - 1
+    total = float(squares.sum())
+    if total == 0:
+        p = 2 / math.comb(sum(units), units[0]) if difference else 1.0
+        return Welch(0.0, float(degrees.sum()), p)
+    freedom = float(total**2 / np.sum(squares**2 / degrees))
+    error = math.sqrt(total)
+    return Welch(error, freedom, float(2 * special.stdtr(freedom, -abs(difference) / error)))

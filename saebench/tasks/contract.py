@@ -138,8 +138,16 @@ class Subject(Protocol):
     site: str
     fingerprint: str
 
+    @property
+    def members(self) -> Sequence[Subject]:
+        """The dictionaries of a set (in any order) or pair (in this order); of a dictionary, itself alone."""
+
     def dictionary(self) -> Dictionary:
-        """The dictionary itself, loaded or fitted on first use, on the bench's device."""
+        """The dictionary itself, loaded or fitted on first use, on the bench's device; for kind dictionary alone.
+
+        Raises:
+            TypeError: a set or pair has several: ask its members.
+        """
 
 
 class Journal(Protocol):
@@ -193,6 +201,8 @@ class Task(abc.ABC):
     """One protocol with a version."""
 
     card: Card
+    takes: Literal["dictionary", "concept", "set", "pair", "recipe"] = "dictionary"
+    """The kind of subject that it scores; the plan hands it no other."""
     parameters: type[Params] = Params
     """The model of what a suite may set."""
 

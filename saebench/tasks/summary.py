@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from saebench.results.metrics import metric_bootstrap, table_weights
+from saebench.results.metrics import metric_estimates
 from saebench.results.schema import MetricValue
 from saebench.stats import Estimate
 from saebench.tasks.contract import Card, Scores
@@ -22,9 +22,8 @@ def summarise(card: Card, scores: Scores) -> dict[str, MetricValue]:
         if name not in scores.tables:
             raise ValueError(f"{card.name} returned no table '{name}' and no reason for '{wanted[0].name}'")
         table = scores.tables[name]
-        bootstrap = metric_bootstrap(wanted, table, table_weights(table, card.name))
-        for column, metric in enumerate(wanted):
-            values[metric.name] = metric_value(bootstrap.estimate(column))
+        for metric, estimate in zip(wanted, metric_estimates(wanted, table, card.name), strict=True):
+            values[metric.name] = metric_value(estimate)
     for name, reason in scores.undefined.items():
         values[name] = MetricValue(value=None, n=0, undefined=reason)
     return {metric.name: values[metric.name] for metric in card.metrics}

@@ -17,7 +17,7 @@ def item_tables(draw):
     texts = st.lists(st.text(max_size=5), min_size=size, max_size=size).map(tuple)
     values = st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=size, max_size=size)
     columns = {name: np.array(draw(values)) for name in draw(st.lists(NAMES, unique=True, max_size=3))}
-    return ItemTable(draw(texts), draw(texts), columns)
+    return ItemTable(draw(texts), draw(texts), columns, draw(st.one_of(st.just(()), texts)))
 
 
 @settings(max_examples=25, deadline=None)
@@ -27,7 +27,8 @@ def test_tables_come_back_equal_whatever_they_hold(tables):
     back = from_parquet(data)
     assert set(back) == set(tables)
     for name, table in tables.items():
-        assert (back[name].items, back[name].clusters) == (table.items, table.clusters)
+        held = back[name]
+        assert (held.items, held.clusters, held.partners) == (table.items, table.clusters, table.partners)
         assert set(back[name].columns) == set(table.columns)
         for column, values in table.columns.items():
             np.testing.assert_array_equal(back[name].columns[column], values)
