@@ -1,6 +1,6 @@
 """Exact rewritings of a trained dictionary: other weights, the same reconstruction.
 
-Both leave the dictionary that they are given as it is.
+All leave the dictionary that they are given as it is.
 """
 
 from __future__ import annotations
@@ -90,3 +90,27 @@ def fold_decoder_norms(dictionary: SparseAutoencoder) -> SparseAutoencoder:
         if "threshold" in weights and score.kind != "z_norm":
             weights["threshold"] = weights["threshold"] * norms
     return dictionary.rewritten(blocks, weights)
+
+
+def fold_thresholds(dictionary: SparseAutoencoder) -> SparseAutoencoder:
+    """The same reconstruction with every threshold at 1: codes are counted in thresholds, atoms carry their size.
+
+    With theta_i > 0: `W_enc' = W_enc / theta`, `b_enc' = b_enc / theta`, `W_dec' = theta W_dec` (Balagansky et al.
+    2024, "Mechanistic permutability", section 3).
+
+    Raises:
+        CompositionError: no thresholds do the same (see `as_jumprelu`), or one of them is not positive.
+    """
+    folded = as_jumprelu(dictionary)
+    weights = {name: weight.detach() for name, weight in folded.weights().items()}
+    theta = weights["threshold"]
+    if not bool((theta > 0).all()):
+        raise CompositionError(
+            f"{int((theta <= 0).sum())} of {len(theta)} thresholds are not positive: nothing can be counted in them",
+            field="threshold",
+        )
+    weights["W_enc"] = weights["W_enc"] / theta.unsqueeze(1)
+    weights["b_enc"] = weights["b_enc"] / theta
+    weights["W_dec"] = weights["W_dec"] * theta.unsqueeze(1)
+    weights["threshold"] = torch.ones_like(theta)
+    return dictionary.rewritten(folded.composition, weights)

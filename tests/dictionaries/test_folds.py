@@ -8,7 +8,7 @@ from dictionary_cases import WIDTH, catalogue, inputs, model
 from saebench.dictionaries.blocks.constraint import Free
 from saebench.dictionaries.blocks.rules import RowTopK
 from saebench.dictionaries.blocks.sparsifier import NormScore, Sparsifier
-from saebench.dictionaries.folds import as_jumprelu, fold_decoder_norms
+from saebench.dictionaries.folds import as_jumprelu, fold_decoder_norms, fold_thresholds
 from saebench.errors import CompositionError
 
 
@@ -85,3 +85,18 @@ def test_folds_leave_their_argument_alone() -> None:
     dictionary.fold()
     assert dictionary.fingerprint() == before
     assert math.isfinite(float(dictionary.scale))
+
+
+@pytest.mark.parametrize("name", ["jumprelu", "batchtopk"])
+def test_folding_thresholds_leaves_the_output_as_it_was_and_every_threshold_at_one(name: str) -> None:
+    dictionary, x = model(catalogue(name), scale=1.3), inputs(300)
+    folded = fold_thresholds(dictionary)
+    assert torch.equal(folded.threshold, torch.ones(WIDTH, dtype=torch.float64))
+    with torch.no_grad():
+        torch.testing.assert_close(folded(x), dictionary(x), rtol=0, atol=1e-12)
+        assert torch.equal(folded.encode(x).l0(), dictionary.encode(x).l0())
+
+
+def test_a_threshold_of_zero_cannot_be_counted_in() -> None:
+    with pytest.raises(CompositionError, match="not positive"):
+        fold_thresholds(model(catalogue("relu")))
