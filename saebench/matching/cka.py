@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from saebench.matching.cosines import Array
 
@@ -74,8 +73,8 @@ def cka_without_each(x: Any, y: Any, groups: Array) -> tuple[Cka, list[Cka]]:
 
 def prepared(x: Any, order: Array) -> Any:
     """Rows in another order: sparse float64 where few entries are not 0, else an array with centred columns."""
-    if sparse.issparse(x):
-        kept = sparse.csr_array(x, dtype=np.float64)[order]
+    if hasattr(x, "tocsr"):
+        kept = x.tocsr().astype(np.float64)[order]
         if kept.nnz <= DENSE_FROM * math.prod(kept.shape):
             return kept
         x = kept.toarray()
@@ -104,14 +103,14 @@ class Sums:
     def of(cls, x: Any, y: Any, groups: Array) -> Sums:
         """Walk over both Gram matrices, block of rows by block of rows."""
         count = int(groups[-1]) + 1
-        member = sparse.csr_array((np.ones(len(groups)), (np.arange(len(groups)), groups)), shape=(len(groups), count))
+        member = np.eye(count)[groups]
         products = tuple(np.zeros((count, count)) for _ in range(3))
         for start in range(0, len(groups), ROWS):
             gram_x, gram_y = (dense(one[start : start + ROWS] @ one.T) for one in (x, y))
             owners = member[start : start + ROWS]
             for total, block in zip(products, (gram_x * gram_y, gram_x**2, gram_y**2), strict=True):
                 total += owners.T @ (block @ member)
-        rows = tuple(dense(one @ dense(member.T @ one).T) for one in (x, y))
+        rows = tuple(dense(one @ (member.T @ one).T) for one in (x, y))
         squares = tuple(np.asarray((one * one).sum(axis=1)).ravel() for one in (x, y))
         return cls(groups, products, rows, squares)  # type: ignore[arg-type]
 
@@ -157,6 +156,6 @@ def ratio(hsic: list[float], totals: list[float]) -> float | None:
     return cross / math.sqrt(left * right)
 
 
-def dense(x: Any) -> Array:
+def dense(product: Any) -> Array:
     """A product of sparse matrices as an array."""
-    return x.toarray() if sparse.issparse(x) else np.asarray(x)
+    return np.asarray(product.toarray() if hasattr(product, "toarray") else product)

@@ -44,7 +44,8 @@ class Insertions:
 
     def changes(self, atoms: Array) -> Array:
         """Change of the summed squared error by each latent alone, `[latents]`; negative where it helps."""
-        return self.squares * np.square(atoms).sum(axis=1) - 2 * np.sum(self.images * atoms, axis=1)
+        sizes = np.square(atoms).sum(axis=1)
+        return np.asarray(self.squares * sizes - 2 * np.sum(self.images * atoms, axis=1))
 
 
 def auc(score: Array, positive: Array) -> float:
