@@ -13,7 +13,7 @@ from saebench.errors import UnknownName
 from saebench.registry import near_misses
 
 PACKAGES = ("torch", "transformers", "sae-lens", "lm-eval", "mlflow", "pandas", "scikit-learn", "datasets")
-CACHES = ("activations", "artefacts", "assets")
+CACHES = ("activations", "artefacts", "assets", "worlds")
 KEPT = ("archives", ".locks")
 """In the folder of assets: archives that a user put there, and locks."""
 ROOM_NEEDED = 3e9
@@ -97,7 +97,7 @@ def clear(name: str) -> int:
     if name not in {*CACHES, "all"}:
         raise UnknownName("cache", name, near_misses(name, dict.fromkeys(CACHES)), (*CACHES, "all"))
     freed = ActivationStore().empty() if name in {"activations", "all"} else 0
-    made = [cache_folder() / room for room in ("artefacts", "assets") if name in {room, "all"}]
+    made = [cache_folder() / room for room in ("artefacts", "assets", "worlds") if name in {room, "all"}]
     for entry in [entry for folder in made if folder.is_dir() for entry in folder.iterdir()]:
         if entry.name in KEPT or entry.suffix == ".lock":
             continue

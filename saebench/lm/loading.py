@@ -17,6 +17,7 @@ from saebench.errors import InputError, StorageError, UnknownName, UsageError, f
 from saebench.lm import LMS
 from saebench.lm.families import FAMILIES
 from saebench.lm.hashes import files_hash
+from saebench.lm.synthetic.presets import PRESETS
 from saebench.progress import Progress
 from saebench.registry import near_misses
 from saebench.results.atomic import NO_ROOM
@@ -78,7 +79,7 @@ def locate(name: str, progress: Progress) -> Source:
         raise InputError(
             "there is no such folder", file=name, remedy="give a Hugging Face folder with config.json and weights"
         )
-    misses = near_misses(name, dict.fromkeys(LMS))
+    misses = near_misses(name, dict.fromkeys([*LMS, *(PRESETS.get(one).reference for one in PRESETS)]))
     if "/" not in name and misses:
         raise UnknownName(LMS.kind, name, misses, LMS.names(), LMS.remedy)
     reason = _why_not_on_hub(name)

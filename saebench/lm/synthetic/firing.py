@@ -1,0 +1,168 @@
+"""Which features are on, and how strongly: a Gaussian copula, then the hierarchy from the roots down.
+
+A feature is a candidate where a normal variable, made of common factors and a part of its own, exceeds its threshold.
+A candidate below a parent that is off goes; of several candidates that exclude each other one stays, drawn fairly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse, special
+
+from saebench.lm.synthetic.forest import NONE, Forest, grow
+from saebench.lm.synthetic.presets import Preset, Zipf
+
+Array = np.ndarray[Any, Any]
+
+LARGEST_COMMON = 0.99
+"""Largest share of a feature's variance that common factors may hold."""
+ROUNDS = 200
+"""Of the fixed point that gives candidates their probabilities."""
+NODES, WEIGHTS = (part.astype(np.float64) for part in np.polynomial.legendre.leggauss(16))
+"""Gauss-Legendre of 16 nodes: exact for up to 32 siblings."""
+
+
+@dataclass(frozen=True, eq=False)
+class Firing:
+    """How the features of a world fire.
+
+    Attributes:
+        nominal: firing probabilities that the preset asks for, `[F]`.
+        feasible: those that the forest allows, without correlation and before magnitudes, `[F]`.
+        threshold: of the normal variable, `[F]`.
+        factor: loadings on the common factors, `[F, rank]`.
+        own: sd of each feature's own part, `[F]`.
+        mean, sd: of magnitudes, `[F]`.
+        forest: the trees.
+        exclusive, scaled: what children do.
+    """
+
+    nominal: Array
+    feasible: Array
+    threshold: Array
+    factor: Array
+    own: Array
+    mean: Array
+    sd: Array
+    forest: Forest
+    exclusive: bool
+    scaled: bool
+
+    @property
+    def features(self) -> int:
+        """Number of features."""
+        return len(self.nominal)
+
+    def draw(self, stream: np.random.Generator, samples: int) -> sparse.csr_array:
+        """Magnitudes `[samples, F]`, float64; what is stored is on."""
+        noise = stream.standard_normal((samples, self.features), dtype=np.float32)
+        bar = np.broadcast_to(self.threshold, noise.shape)
+        if self.factor.shape[1]:
+            bar = bar - stream.standard_normal((samples, self.factor.shape[1])) @ self.factor.T
+        row, column = (noise > bar / self.own).nonzero()
+        value = np.maximum(self.mean[column] + self.sd[column] * stream.standard_normal(len(column)), 0.0)
+        # Numbers that decide between candidates; those below 0 are no candidates any more.
+        rank = np.where(value > 0, stream.random(len(column)), -1.0)
+        magnitudes, ranks = np.zeros(noise.shape), np.full(noise.shape, -1.0)
+        magnitudes[row, column], ranks[row, column] = value, rank
+        for families in self.forest.families:
+            self._descend(magnitudes, ranks, families)
+        return sparse.csr_array(magnitudes)
+
+    def _descend(self, magnitudes: Array, ranks: Array, families: Array) -> None:
+        """Settle one level below parents that are settled, in place."""
+        above = self.forest.parent[families[:, 0]]
+        strength = magnitudes[:, above]
+        on = (ranks[:, families] >= 0) & (strength > 0)[..., None]
+        if self.exclusive:
+            place = np.where(on, ranks[:, families], -1.0)
+            on &= place == place.max(2, keepdims=True)
+        kept = magnitudes[:, families] * on
+        if self.scaled:
+            kept *= (strength / self.mean[above])[..., None]
+        magnitudes[:, families] = kept
+
+
+def firing_of(preset: Preset, stream: np.random.Generator) -> Firing:
+    """The firing of a world; `stream` draws loadings and sds.
+
+    Raises:
+        ConfigError: the hierarchy needs more features than there are.
+    """
+    size, shape = preset.features, preset.hierarchy
+    forest = grow(size, shape)
+    rank = ranks(forest, spread=shape is not None and shape.layout == "by_level")
+    nominal = zipf(size, preset.firing)[rank]
+    candidate, feasible = candidates(
+        nominal, forest, shape is None or shape.exclusive, bool(shape and shape.compensated)
+    )
+    factor = stream.standard_normal((size, preset.correlation_rank)) * preset.correlation_scale
+    square = np.square(factor).sum(1)
+    factor *= np.sqrt(np.minimum(1.0, LARGEST_COMMON / np.maximum(square, 1e-300)))[:, None]
+    own = np.sqrt(1.0 - np.square(factor).sum(1))
+    sizes = preset.magnitudes
+    sd = np.abs(sizes.sd_mean + sizes.sd_sd * stream.standard_normal(size))
+    return Firing(
+        nominal=nominal,
+        feasible=feasible,
+        threshold=-special.ndtri(candidate),
+        factor=factor,
+        own=own,
+        mean=np.linspace(sizes.mean_first, sizes.mean_last, size)[rank],
+        sd=sd,
+        forest=forest,
+        exclusive=bool(shape and shape.exclusive),
+        scaled=bool(shape and shape.scaled),
+    )
+
+
+def ranks(forest: Forest, spread: bool) -> Array:
+    """Rank of each feature in frequency, `[F]`: its own index, or, `spread`, so that features of trees, in order, and
+    features outside lie evenly between each other."""
+    inside = forest.depth != NONE
+    if not spread:
+        return np.arange(len(inside))
+    place = np.empty(len(inside))
+    for part in (inside, ~inside):
+        place[part] = (np.arange(part.sum()) + 0.5) / max(part.sum(), 1)
+    return np.argsort(np.argsort(place, kind="stable"), kind="stable")
+
+
+def zipf(size: int, settings: Zipf) -> Array:
+    """Nominal probabilities `[size]`, falling with the rank."""
+    falling = np.arange(1, size + 1, dtype=np.float64) ** -settings.exponent
+    span = falling[0] - falling[-1]
+    share = (falling - falling[-1]) / span if span > 0 else np.ones(size)
+    return np.asarray(settings.lowest + (settings.highest - settings.lowest) * share)
+
+
+def candidates(nominal: Array, forest: Forest, exclusive: bool, compensated: bool) -> tuple[Array, Array]:
+    """Probability that a feature is a candidate, and the firing probability that follows, each `[F]`.
+
+    A candidate that its siblings exclude stays with probability E[1 / (1 + N)], N of them being candidates too, which
+    is the integral over t in [0, 1] of prod_s (1 - p_s + p_s t). Compensated, the candidate probabilities solve
+    p_i E_i = nominal_i / (firing probability of the parent), p_i at most 1.
+    """
+    candidate, fires = nominal.copy(), nominal.copy()
+    for families in forest.families:
+        above = fires[forest.parent[families[:, 0]]][:, None]
+        wanted = nominal[families] / above
+        p = np.minimum(wanted, 1.0) if compensated else nominal[families]
+        if exclusive:
+            for _ in range(ROUNDS if compensated else 0):
+                p = np.minimum(wanted / _stays(p), 1.0)
+        candidate[families] = p
+        fires[families] = above * p * (_stays(p) if exclusive else 1.0)
+    return candidate, fires
+
+
+def _stays(p: Array) -> Array:
+    """E[1 / (1 + N)] for each child, `[parents, branching]`; N counts candidates among its siblings."""
+    t = (NODES + 1) / 2
+    terms = 1 - p[..., None] + p[..., None] * t
+    whole = terms.prod(1, keepdims=True)
+    stays: Array = (whole / terms) @ (WEIGHTS / 2)
+    return stays
