@@ -450,6 +450,30 @@ def permuted(spec: Spec, stage: Stage) -> DictionarySubject:
     return _made(text, f"permuted-{parent.name}", stage, recipe, "permuted", make)
 
 
+@CONTROLS.register("oracle")
+def oracle(spec: Spec, stage: Stage) -> DictionarySubject:
+    """The true features of a synthetic world."""
+    from saebench.baselines.oracle import Oracle
+    from saebench.lm.synthetic.model import SyntheticModel
+    from saebench.lm.synthetic.tokenizer import sample_numbers
+
+    expect_parameters(spec, ())
+    lm = stage.lm
+    if not isinstance(lm, SyntheticModel):
+        raise UsageError(
+            f"subject '{spec.text}': nobody knows the true features of {lm.name}; "
+            "the oracle is for synthetic worlds (--lm synthetic:small)"
+        )
+
+    def make() -> Dictionary:
+        known = Oracle.of(lm.world)
+        rows = stage.evaluated(stage.site).rows
+        known.table.expect(sample_numbers(rows.tokens[rows.mask]))
+        return known
+
+    return _made(spec.text, "oracle", stage, {"control": "oracle", "lm": lm.fingerprint}, "oracle", make)
+
+
 @BASELINES.register("pca")
 def pca(spec: Spec, stage: Stage) -> DictionarySubject:
     """The first `l0` principal components of the training activations."""

@@ -28,6 +28,7 @@ for _kind, _where in {
     "mean_only": "saebench.baselines.controls:MeanOnly",
     "random": "saebench.baselines.controls:RandomDictionary",
     "permuted_decoder": "saebench.baselines.controls:PermutedDecoder",
+    "oracle": "saebench.baselines.oracle:Oracle",
     "pca": "saebench.baselines.pca:PrincipalComponents",
     "random_linear": "saebench.dictionaries.fakes:RandomLinear",
     "normalised": "saebench.dictionaries.foreign.normalised:NormalisedDictionary",

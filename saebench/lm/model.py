@@ -18,7 +18,7 @@ from saebench.lm.hashes import config_hash, state_hash, tokenizer_hash
 from saebench.lm.hooks import Tap, skipped, tap
 from saebench.lm.loading import choose_device, load_parts, locate
 from saebench.lm.sites import Kind, Site, find_site, site_table
-from saebench.lm.synthetic.presets import is_synthetic
+from saebench.lm.synthetic.presets import is_synthetic, preset
 from saebench.progress import Progress, Silent
 
 Splice = Callable[[Tensor], Tensor]
@@ -273,9 +273,9 @@ def load_model(
     target = choose_device(device)
     if is_synthetic(name):
         from saebench.lm.synthetic.model import SyntheticModel
-        from saebench.lm.synthetic.world import World
+        from saebench.lm.synthetic.world import shared_world
 
-        return SyntheticModel(World.named(name), device=target, dtype=dtype)
+        return SyntheticModel(shared_world(preset(name)), device=target, dtype=dtype)
     source = locate(name, progress or Silent())
     hf, tokenizer, weights_hash = load_parts(source, dtype)
     return LanguageModel(hf.to(target), tokenizer, name=source.display_name, weights_hash=weights_hash)

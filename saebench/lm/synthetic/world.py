@@ -8,7 +8,7 @@ neither threads nor batch sizes move a bit.
 from __future__ import annotations
 
 from collections import OrderedDict
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -127,6 +127,12 @@ class World:
     @cached_property
     def _wide(self) -> Array:
         return self.directions.astype(np.float64)
+
+
+@lru_cache(maxsize=4)
+def shared_world(settings: Preset) -> World:
+    """The one world of these settings in this process: a model and an oracle of it share what is large."""
+    return World(settings)
 
 
 def fingerprint(settings: Preset) -> str:
