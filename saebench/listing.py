@@ -180,13 +180,24 @@ def describe(name: str, out: Path) -> tuple[Row, str]:
             known.setdefault(row["name"], kind)
     if name not in known:
         raise UnknownName("name", name, near_misses(name, known), (), "'saebench ls KIND' lists what there is.")
-    return {"kind": known[name].removesuffix("s"), **DETAIL[known[name]](name, out)}, card(name)
+    return {"kind": known[name].removesuffix("s"), **DETAIL[known[name]](name, out)}, card(name, out)
 
 
-def card(name: str) -> str:
-    """The protocol card of a task, or an empty text."""
+def card(name: str, out: Path) -> str:
+    """The protocol card of a task with what an audit found, or an empty text."""
     file = packaged("suites") / "cards" / f"{name}.md"
-    return file.read_text() if file.is_file() else ""
+    prose = file.read_text() if file.is_file() else ""
+    return "\n".join(part for part in (prose, measured_reliability(name, out)) if part)
+
+
+def measured_reliability(name: str, out: Path) -> str:
+    """The audit of a task as Markdown, or an empty text."""
+    from saebench.report.reliability import audit_markdown
+    from saebench.results.audits import audit_of
+    from saebench.tasks import TASKS
+
+    audit = audit_of(TASKS.get(name).card, out) if name in TASKS else None
+    return audit_markdown(audit) if audit else ""
 
 
 def _suite(name: str, out: Path) -> Row:

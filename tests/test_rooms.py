@@ -33,6 +33,7 @@ ORDER = (
     ("subjects", "bench"),
     ("fakes",),
     ("run",),
+    ("audit",),
     ("tracking",),
     ("report",),
     ("api", "quickstart", "listing", "health"),

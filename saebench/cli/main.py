@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from saebench.cli import (
+    audit,
     check,
     compare,
     console,
@@ -71,6 +72,7 @@ app.command("check", epilog=check.EXAMPLE)(check.check)
 app.command("plan", epilog=plan.EXAMPLE)(plan.plan)
 app.command("run", epilog=run.EXAMPLE)(run.run)
 app.command("compare", epilog=compare.EXAMPLE)(compare.compare)
+app.command("audit", epilog=audit.EXAMPLE)(audit.audit)
 app.add_typer(leaderboard.app, name="leaderboard")
 app.add_typer(mlflow.app, name="mlflow")
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.doctor)

@@ -16,7 +16,8 @@ Subjects = Annotated[
     typer.Option(
         "--subject",
         help="What to score; repeatable. A folder, or sae_lens:RELEASE/ID, hf:REPO\\[/PATH], dictionary_learning:PATH, "
-        "sparsify:PATH, baseline:pca?l0=32, control:random?l0=32, control:permuted?of=SUBJECT.",
+        "sparsify:PATH, baseline:pca?l0=32, control:random?l0=32, control:permuted?of=SUBJECT, set:A,B,C (dictionaries "
+        "that differ in training seed alone; the last part of a path may hold a *), pair:A,B.",
     ),
 ]
 Panels = Annotated[

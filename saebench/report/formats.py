@@ -158,6 +158,7 @@ def json_value(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
                     "tests": column.tests,
                     "detectable": column.detectable,
                     "unfit": column.unfit or None,
+                    "reliability": column.reliability and column.reliability.model_dump(mode="json"),
                 }
                 for column in table.columns
             ],

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from saebench.report.page import TITLE, write_page
 from saebench.report.view import Standing, headline_of, unique
+from saebench.results.audits import audit_of
 from saebench.results.comparison import compare_records
 from saebench.results.schema import ResultRecord
 from saebench.results.scopes import scopes_of
@@ -25,7 +26,8 @@ def build_leaderboard(results: Path, out: Path, title: str = TITLE) -> Path:
     store = ResultStore(results)
     records = unique(list(store.all()))
     cards = cards_of(records)
-    return write_page(records, out, title, cards=cards, standings=standings_of(records, store, cards))
+    audits = {task: audit for task, card in cards.items() if (audit := audit_of(card, results))}
+    return write_page(records, out, title, cards=cards, standings=standings_of(records, store, cards), audits=audits)
 
 
 def cards_of(records: Sequence[ResultRecord]) -> dict[str, Card]:

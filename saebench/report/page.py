@@ -20,9 +20,14 @@ from saebench.fingerprint import canonical_json, digest
 from saebench.packaged_files import packaged
 from saebench.report.numbers import DASH, decimals, fixed, interval, label
 from saebench.report.plot import sparsity_plot
+from saebench.report.reliability import HEAD as AUDIT_HEAD
+from saebench.report.reliability import LEGEND as AUDIT_LEGEND
+from saebench.report.reliability import audit_row, reasons_of, settings_text
+from saebench.report.reliability import shown as shown_metrics
 from saebench.report.sheet import sheet_facts, sheet_metrics
 from saebench.report.view import Section, Standing, sections, unique
 from saebench.results.atomic import write_bytes
+from saebench.results.audits import AuditRecord
 from saebench.results.schema import ResultRecord
 from saebench.tasks.contract import Card
 
@@ -38,6 +43,7 @@ def write_page(
     *,
     cards: Mapping[str, Card] | None = None,
     standings: Mapping[str, Standing] | None = None,
+    audits: Mapping[str, AuditRecord] | None = None,
 ) -> Path:
     """Write `out/index.html`.
 
@@ -48,6 +54,7 @@ def write_page(
         cards: task name (`reconstruction@1`) to its card: column choice, directions, definitions. A task without a
             card is shown with bare names, sorted by its first metric.
         standings: result id to its standing on the headline metric of its section; shown as rank and letters.
+        audits: task name to its audit: the verdict stands beside each metric, the figures below the table.
 
     Returns:
         The path of the page.
@@ -56,7 +63,7 @@ def write_page(
         StorageError: the folder cannot be written.
     """
     page = out / "index.html"
-    write_bytes(page, render(records, title, cards=cards, standings=standings).encode())
+    write_bytes(page, render(records, title, cards=cards, standings=standings, audits=audits).encode())
     return page
 
 
@@ -66,11 +73,12 @@ def render(
     *,
     cards: Mapping[str, Card] | None = None,
     standings: Mapping[str, Standing] | None = None,
+    audits: Mapping[str, AuditRecord] | None = None,
 ) -> str:
     """The text of the page; arguments as in `write_page`."""
     site = packaged("site")
     ordered = unique(records)
-    shown = sections(ordered, cards or {}, standings or {})
+    shown = sections(ordered, cards or {}, standings or {}, audits or {})
     plots = {section.anchor: sparsity_plot(section) for section in shown}
     drawing = any(plots.values())
     scripts = [(site / "page.js").read_text("utf-8")]
@@ -80,6 +88,8 @@ def render(
         loader=FileSystemLoader(site), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"json": inline_json, "label": label, "sheet_facts": sheet_facts, "cells": _sheet_cells}
+    environment.filters["audit_lines"] = _audit_lines
+    environment.globals |= {"audit_head": AUDIT_HEAD, "audit_legend": AUDIT_LEGEND}
     return environment.get_template("index.html.j2").render(
         title=title,
         sections=shown,
@@ -115,6 +125,13 @@ def _policy(scripts: Sequence[str]) -> str:
         f"default-src 'none'; script-src {hashes} 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; "
         "base-uri 'none'; form-action 'none'"
     )
+
+
+def _audit_lines(section: Section) -> tuple[str, list[list[str]], list[str]]:
+    """(settings, one row a shown metric, reasons) of the section's audit."""
+    assert section.audit is not None
+    metrics = shown_metrics(section.audit, [column.metric.name for column in section.columns])
+    return settings_text(section.audit), [audit_row(one) for one in metrics], reasons_of(metrics)
 
 
 def _sheet_cells(record: ResultRecord, section: Section) -> list[tuple[str, list[tuple[str, str, str, int, str]]]]:

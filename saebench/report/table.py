@@ -16,6 +16,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from saebench.report.numbers import DASH, decimals, fixed, interval, label
+from saebench.report.reliability import note
 from saebench.results.comparison import Comparison, Row
 from saebench.results.scopes import Scope
 
@@ -120,14 +121,19 @@ def tables_of(comparisons: Sequence[Comparison]) -> list[Table]:
 
 
 def notes_of(table: Table) -> list[str]:
-    """Why values or tests are undefined, each reason once with the columns and subjects that it holds for."""
+    """What to know beside the cells.
+
+    Why nothing is ranked, what an audit found about each column, and why values or tests are undefined: each reason
+    once with the columns and subjects that it holds for.
+    """
     reasons: dict[str, dict[str, list[str]]] = {}
     for column in table.columns:
         for row in column.rows:
             for reason in {row.estimate.undefined, row.difference.undefined if row.difference else None} - {None}:
                 reasons.setdefault(str(reason), {}).setdefault(label(column.metric), []).append(row.subject)
     unfit = sorted({f"Not for ranking: {column.unfit}" for column in table.columns if column.unfit})
-    return unfit + [
+    audited = [note(column.reliability) for column in table.columns if column.reliability]
+    return [*unfit, *audited] + [
         f"{reason}: " + "; ".join(f"{metric} of {_some(subjects)}" for metric, subjects in places.items())
         for reason, places in sorted(reasons.items())
     ]

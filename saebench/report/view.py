@@ -13,6 +13,7 @@ from typing import Any, Literal
 from saebench.fingerprint import canonical_json, digest
 from saebench.report.numbers import decimals, exact, fixed, interval, label
 from saebench.report.scales import Bar, Scale, scale_of
+from saebench.results.audits import AuditRecord
 from saebench.results.schema import DataRecord, MetricValue, ResultRecord
 from saebench.results.scopes import Entrant, Scope, scopes_of
 from saebench.tasks.contract import Card, Direction, Metric
@@ -44,6 +45,8 @@ class Column:
     label: str
     decimals: int
     scale: Scale | None
+    trust: str
+    """The verdict of an audit on it, or "not audited"; empty for a metric without a direction."""
 
     @property
     def first_order(self) -> Literal["ascending", "descending"]:
@@ -101,6 +104,8 @@ class Section:
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
     definitions: tuple[Metric, ...]
+    audit: AuditRecord | None
+    """How far each metric can be trusted."""
 
     @property
     def architectures(self) -> list[str]:
@@ -133,7 +138,10 @@ def unique(records: Sequence[ResultRecord]) -> list[ResultRecord]:
 
 
 def sections(
-    records: Sequence[ResultRecord], cards: Mapping[str, Card], standings: Mapping[str, Standing]
+    records: Sequence[ResultRecord],
+    cards: Mapping[str, Card],
+    standings: Mapping[str, Standing],
+    audits: Mapping[str, AuditRecord],
 ) -> list[Section]:
     """Comparable results, section by section, ordered by suite, task, model and site.
 
@@ -141,18 +149,24 @@ def sections(
         records: results without duplicates.
         cards: task name (`reconstruction@1`) to its card; a task without one shows bare names.
         standings: result id to its standing on the headline metric.
+        audits: task name to its audit, for tasks that have one.
     """
     return [
-        _section(scope, entrants, cards.get(scope.task), standings) for scope, entrants in scopes_of(records).items()
+        _section(scope, entrants, cards.get(scope.task), standings, audits.get(scope.task))
+        for scope, entrants in scopes_of(records).items()
     ]
 
 
 def _section(
-    scope: Scope, entrants: Sequence[Entrant], card: Card | None, standings: Mapping[str, Standing]
+    scope: Scope,
+    entrants: Sequence[Entrant],
+    card: Card | None,
+    standings: Mapping[str, Standing],
+    audit: AuditRecord | None,
 ) -> Section:
     records = [record for entrant in entrants for record in entrant.records]
     declared = _declared(records, card)
-    columns = tuple(_column(metric, records) for metric in _shown(declared, card))
+    columns = tuple(_column(metric, records, audit) for metric in _shown(declared, card))
     names_shown = [column.metric.name for column in columns]
     first = headline_of(card) if card else next(iter(names_shown), None)
     headline = names_shown.index(first) if first in names_shown else None
@@ -174,6 +188,7 @@ def _section(
         rows=rows,
         notes=tuple(notes),
         definitions=tuple(declared.values()) if card else (),
+        audit=audit,
     )
 
 
@@ -202,11 +217,14 @@ def _shown(declared: Mapping[str, Metric], card: Card | None) -> list[Metric]:
     return [declared[name] for name in names if name in declared]
 
 
-def _column(metric: Metric, records: Sequence[ResultRecord]) -> Column:
+def _column(metric: Metric, records: Sequence[ResultRecord], audit: AuditRecord | None) -> Column:
     everyone = [record.metrics[metric.name] for record in records if metric.name in record.metrics]
     trained = [r.metrics[metric.name] for r in records if metric.name in r.metrics and kind_of(r) == "trained"]
     shown = trained or everyone
-    return Column(metric, label(metric.name), decimals(shown), scale_of(shown, logarithmic=metric.name == "l0"))
+    found = audit.metric(metric.name) if audit else None
+    trust = "" if metric.direction == "none" else found.verdict if found else "not audited"
+    scale = scale_of(shown, logarithmic=metric.name == "l0")
+    return Column(metric, label(metric.name), decimals(shown), scale, trust)
 
 
 def _best_first(record: ResultRecord, columns: Sequence[Column], headline: int | None) -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from saebench.errors import UnknownName
 from saebench.registry import near_misses
+from saebench.results.audits import MetricAudit, audit_of
 from saebench.results.items import ItemTable
 from saebench.results.metrics import CardLike, MetricLike, metric_estimates
 from saebench.results.pair_tests import OwnItems, OwnPairs, Pair, PairTests, SharedItems
@@ -73,6 +74,8 @@ class Comparison:
     rows: tuple[Row, ...]
     unfit: str = ""
     """Why the task must not rank anything; nothing is ranked then."""
+    reliability: MetricAudit | None = None
+    """What an audit of the task found about this metric."""
 
 
 def compare_metric(
@@ -187,6 +190,7 @@ def compare_records(
     comparisons = []
     for scope, entrants in scopes.items():
         card = card_of(scope.task)
+        audit = audit_of(card, store.root)
         tables = {record.id: store.items(record) for entrant in entrants for record in entrant.records}
         local_base = base if any(entrant.name == base for entrant in entrants) else None
         by_name = {metric.name: metric for metric in card.metrics}
@@ -195,7 +199,8 @@ def compare_records(
                 metric = by_name[name]
                 contenders = [_contender(metric, entrant, tables) for entrant in entrants]
                 paired = metric.table in card.paired_by
-                comparison = compare_metric(metric, contenders, scope=scope, paired=paired, base=local_base)
+                made = compare_metric(metric, contenders, scope=scope, paired=paired, base=local_base)
+                comparison = replace(made, reliability=audit.metric(name) if audit else None)
                 comparisons.append(unranked(comparison, card.unfit) if card.unfit else comparison)
     return comparisons
 

@@ -59,6 +59,18 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class Above:
+    """An expectation on real models: on `metric`, every subject of `better` stands above every one of `worse`.
+
+    Both name a control's role, or "trained" for every subject that is no control and no baseline.
+    """
+
+    metric: str
+    better: str
+    worse: str
+
+
+@dataclass(frozen=True)
 class Card:
     """What a task measures. Frozen: a change of meaning is a new version."""
 
@@ -73,6 +85,8 @@ class Card:
     """Item tables whose items are the same for every subject, with what an item is ("document")."""
     control_order: tuple[str, ...] = ()
     """Expected order of controls on the headline metric, best first, in words."""
+    expected: tuple[Above, ...] = ()
+    """The same where it can be checked; an audit does."""
     cost_note: str = ""
     unfit: str = ""
     """Why its numbers must not rank anything, where an audit found so: no ranks and no tie groups are then made."""

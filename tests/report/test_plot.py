@@ -11,7 +11,7 @@ from saebench.report.view import sections
 
 
 def plot_of(records):
-    (section,) = sections(records, {TASK: CARD}, {})
+    (section,) = sections(records, {TASK: CARD}, {}, {})
     return sparsity_plot(section)
 
 

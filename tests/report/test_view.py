@@ -6,7 +6,7 @@ from saebench.report.view import sections, unique
 
 
 def shown(records):
-    return sections(unique(records), {TASK: CARD}, {})
+    return sections(unique(records), {TASK: CARD}, {}, {})
 
 
 def test_sparsity_is_the_first_metric_whatever_the_card_says() -> None:
@@ -45,6 +45,6 @@ def test_best_first_follows_the_direction_of_the_metric() -> None:
     from dataclasses import replace
 
     lower = replace(CARD, headline=("fvu", "l0"))
-    (section,) = sections(panel(), {TASK: lower}, {})
+    (section,) = sections(panel(), {TASK: lower}, {}, {})
     values = [row.record.metrics["fvu"].value for row in section.rows]
     assert values == sorted(values)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from saebench.tasks.contract import Card, Metric
+from saebench.tasks.contract import Above, Card, Metric
 
 TABLE = "letters"
 
@@ -154,6 +154,10 @@ CARD = Card(
     ),
     paired_by={TABLE: "letter"},
     control_order=("trained, by present_rate", "random and permuted, which have nothing to absorb"),
+    expected=(
+        Above("present_rate", "trained", "random"),
+        Above("present_rate", "trained", "permuted"),
+    ),
     cost_note="Prompts of all words pass the layers up to the site once for all dictionaries of a site, whatever their "
     "number; then each dictionary encodes a few thousand activations, and a few dozen words of its own pass the whole "
     "model three times for the causal check.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from saebench.tasks.contract import Card, Metric
+from saebench.tasks.contract import Above, Card, Metric
 
 PAIRS = "pairs"
 
@@ -107,6 +107,10 @@ CARD = Card(
         "keeps no answer, so that its isolation falls, and its latents hold no attribute, so that its cause does",
         "identity below the dense rival: an axis of the residual stream is no attribute, but it rebuilds everything "
         "and so keeps isolation near that of no swap",
+    ),
+    expected=(
+        Above("disentanglement", "trained", "permuted"),
+        Above("disentanglement", "trained", "random"),
     ),
     cost_note="Once for a model and a site: one pass that asks what the model knows, one pass of the layers up to the "
     "site, and the dense rival. For each subject: a few hundred prompts an attribute through the layers above the "

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from saebench.tasks.contract import Card, Direction, Metric
+from saebench.tasks.contract import Above, Card, Direction, Metric
 
 DOCUMENTS = "documents"
 LATENTS = "latents"
@@ -189,6 +189,15 @@ CARD = Card(
     headline=("loss_recovered", "fvu", "explained_variance", "ce_spliced", "kl", "cosine", "l0", "dead_fraction"),
     paired_by={DOCUMENTS: "document"},
     control_order=("identity", "trained", "permuted and random"),
+    expected=(
+        Above("loss_recovered", "identity", "trained"),
+        Above("loss_recovered", "trained", "random"),
+        Above("loss_recovered", "trained", "permuted"),
+        Above("loss_recovered", "trained", "mean"),
+        Above("fvu", "identity", "trained"),
+        Above("fvu", "trained", "random"),
+        Above("fvu", "trained", "permuted"),
+    ),
     cost_note="One clean, two ablated and one back-comparison pass of the layers above the site for the group; one "
     "encode, one decode and one pass above the site for each dictionary.",
 )

@@ -7,7 +7,7 @@ out, direction 2 the other way round. Test texts hold all four combinations equa
 
 from __future__ import annotations
 
-from saebench.tasks.contract import Card, Direction, Metric
+from saebench.tasks.contract import Above, Card, Direction, Metric
 from saebench.token_means.latents import N_VALUES
 
 TEXTS = "texts"
@@ -66,6 +66,10 @@ CARD = Card(
     headline=("scr_n10", "scr_n100", "scr_above_random_n10", "scr_above_random_n100"),
     paired_by={TEXTS: "test text of a pair of labels"},
     control_order=("trained", "permuted", "random latents (0)"),
+    expected=(
+        Above("scr_n100", "trained", "permuted"),
+        Above("scr_n100", "trained", "random"),
+    ),
     cost_note="One pass of the layers up to the site over about 2,000 short texts, once; one encoding of the same "
     "texts for each dictionary, and no decoding.",
     unfit=UNFIT,

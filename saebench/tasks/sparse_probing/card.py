@@ -6,7 +6,7 @@ that they weigh nothing. Clusters are families of data sets: sets that were cut 
 
 from __future__ import annotations
 
-from saebench.tasks.contract import Card, Direction, Metric
+from saebench.tasks.contract import Above, Card, Direction, Metric
 
 QUESTIONS = "questions"
 TEXTS = "texts"
@@ -118,6 +118,10 @@ CARD = Card(
         "permuted ties with the dictionary that it permutes, as it has the same codes",
         "identity is the k-sparse probe of raw dimensions",
         "mean is .5: its codes are constant",
+    ),
+    expected=(
+        Above("auc_k1", "trained", "random"),
+        Above("auc_k16", "trained", "random"),
     ),
     cost_note="One pass of the model up to the site over the probed texts, shared by all subjects; then one encode and "
     "a few small convex fits a question.",

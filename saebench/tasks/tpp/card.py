@@ -7,7 +7,7 @@ under i is what it adds to A_j - A_j|i. Every data set has the same weight, and 
 
 from __future__ import annotations
 
-from saebench.tasks.contract import Card, Direction, Metric
+from saebench.tasks.contract import Above, Card, Direction, Metric
 from saebench.token_means.latents import N_VALUES
 
 TEXTS = "texts"
@@ -75,6 +75,10 @@ CARD = Card(
     headline=("tpp_n10", "tpp_n100", "tpp_above_random_n100", "isolation"),
     paired_by={TEXTS: "test text of a class probe"},
     control_order=("trained", "permuted", "random latents (0)"),
+    expected=(
+        Above("tpp_n100", "trained", "permuted"),
+        Above("tpp_n100", "permuted", "random"),
+    ),
     cost_note="One pass of the layers up to the site over about 4,700 short texts, once; one encoding of the same "
     "texts for each dictionary, and no decoding.",
     unfit=UNFIT,

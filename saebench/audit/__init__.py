@@ -1,0 +1,1 @@
+"""Runs a task many times to measure its reliability."""
