@@ -38,7 +38,7 @@ def audit_metric(
     sign = -1 if metric.direction == "down" else 1
     scores, kept = matrix(subjects, metric.name, sign)
     rows = [row for row, one in enumerate(kept) if one.role == TRAINED]
-    trained, members = scores[rows], [kept[row] for row in rows]
+    trained, members = scores[rows] if rows else scores, [kept[row] for row in rows]
     lacking = Quantity(None, undefined=NO_SUBJECT)
     noise = reseed_sd(scores) if len(kept) else lacking
     paired = paired_sd(scores) if len(kept) else lacking

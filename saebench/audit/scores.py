@@ -75,5 +75,5 @@ def training_of(record: ResultRecord) -> tuple[str, int | None]:
 def matrix(subjects: Sequence[Audited], metric: str, sign: int = 1) -> tuple[FloatArray, list[Audited]]:
     """Scores `[subjects, seeds]` times `sign`, and the subjects that have them all."""
     kept = [(one, values) for one in subjects if (values := one.scores(metric)) is not None]
-    scores = np.array([values for _, values in kept], dtype=np.float64).reshape(len(kept), -1)
+    scores = np.array([values for _, values in kept], dtype=np.float64)
     return sign * scores, [one for one, _ in kept]
