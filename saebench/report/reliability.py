@@ -76,9 +76,9 @@ def reasons_of(metrics: Sequence[MetricAudit]) -> list[str]:
 def settings_text(record: AuditRecord) -> str:
     """What an audit was made with, in one line."""
     made = record.settings
-    truth = f"{len(made.sweep)} subjects on {made.world}"
+    truth = f"{_several(len(made.sweep), 'subject')} on {made.world}"
     return (
-        f"{len(made.eval_seeds)} seeds, {len(made.subjects)} subjects ({', '.join(made.subjects)}), "
+        f"{len(made.eval_seeds)} seeds, {_several(len(made.subjects), 'subject')} ({', '.join(made.subjects)}), "
         f"suite {made.suite}, {made.lm}; truth: {truth}; saebench {made.saebench}, {made.finished[:10]}"
     )
 
@@ -128,3 +128,7 @@ def _number(one: Measured) -> str:
 
 def _percent(one: Measured) -> str:
     return DASH if one.value is None else f"{fixed(100 * one.value, 0)} % of {one.n}"
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

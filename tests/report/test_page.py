@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from leaderboard_records import CARD, HALF_WIDTH, TASK, metrics, panel, record
+from leaderboard_records import CARD, HALF_WIDTH, SITE, TASK, metrics, panel, record
 from parsed_page import Element, parse
 
 from saebench.errors import StorageError
@@ -16,6 +16,7 @@ from saebench.packaged_files import packaged
 from saebench.report.numbers import DASH
 from saebench.report.page import inline_json, render, write_page
 from saebench.report.view import Standing
+from saebench.results.audits import AuditRecord
 
 HOSTILE = '</script><img src=x onerror="alert(1)">&amp;{{ 7*7 }}'
 
@@ -202,3 +203,48 @@ def test_every_compiled_package_has_its_licence_text() -> None:
     notices = (packaged("site") / "vendor" / "LICENSES.txt").read_text()
     assert all(f"{pin['name']} {pin['version']} ({pin['licence']})\n" in notices for pin in pins)
     assert parse(page_of()).all("pre", "licences")[0].text == " ".join(notices.split())
+
+
+def audit_of_page() -> AuditRecord:
+    """An audit of two metrics; every cell of the second is empty with a reason."""
+    known = {"value": 0.004, "low": 0.003, "high": 0.006, "n": 20}
+    unknown = {"value": None, "undefined": "<b>not measured</b>"}
+    lenses = ("reseed_sd", "cv", "smallest_reliable", "smallest_reliable_paired", "snr", "separated", "trend",
+              "validity_f1", "validity_mcc")  # fmt: skip
+    shared = {"reasons": ["signal to noise 0.40"], "order": []}
+    return AuditRecord.model_validate(
+        {
+            "task": TASK,
+            "metrics_fingerprint": CARD.fingerprint(),
+            "settings": {
+                "suite": "audit-v1", "lm": "toy", "site": SITE, "params": {}, "eval_seeds": [0, 1, 2, 3, 4],
+                "subjects": ["a"], "world": "synthetic:tiny", "sweep": [], "budget": "", "saebench": "0.1.0",
+                "finished": "2026-01-01T00:00:00+00:00",
+            },
+            "metrics": [
+                {"metric": "loss_recovered", "verdict": "weak", **shared, **dict.fromkeys(lenses, known)},
+                {"metric": "fvu", "verdict": "unfit", **shared, **dict.fromkeys(lenses, unknown)},
+            ],
+        }
+    )  # fmt: skip
+
+
+def test_an_audit_stands_beside_each_metric_and_below_the_table() -> None:
+    page = parse(page_of(audits={TASK: audit_of_page()}))
+    headings = {heading.text: heading for heading in board(page).all("thead")[0].all("th")}
+    badges = {text: [badge.text for badge in heading.all("span", "trust")] for text, heading in headings.items()}
+    told = {text.split(" ")[0]: badge for text, badge in badges.items() if badge}
+    assert told["Loss"] == ["weak"]
+    assert next(badge for text, badge in badges.items() if text.startswith("FVU")) == ["unfit"]
+    assert ["not audited"] in badges.values(), "a metric that the audit does not name"
+    details = page.all("details", "audit")[0]
+    assert "5 seeds, 1 subject (a)" in details.text
+    assert "signal to noise 0.40" in details.text
+    assert "<b>not measured</b>" in details.text, "escaped"
+
+
+def test_without_an_audit_every_ranked_metric_says_so(root: Element) -> None:
+    badges = [badge.text for badge in board(root).all("span", "trust")]
+    assert badges
+    assert set(badges) == {"not audited"}
+    assert not root.all("details", "audit")
