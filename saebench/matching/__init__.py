@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from saebench.matching.assignment import Assignment, assign
-from saebench.matching.correlations import Correlations, correlate
+from saebench.matching.correlations import Correlations, correlate, paired_correlations
 from saebench.matching.cosines import UnitRows, strongest, unit_rows
-from saebench.matching.mcc import Mcc, mcc
+from saebench.matching.mcc import Mcc, mcc, mcc_of
 from saebench.matching.nearest import Mutual, mutual_nearest, nearest
 from saebench.matching.nulls import Null, calibrated, random_null
 from saebench.matching.shared import SharedFeatures, shared_features
@@ -22,8 +22,10 @@ __all__ = [
     "calibrated",
     "correlate",
     "mcc",
+    "mcc_of",
     "mutual_nearest",
     "nearest",
+    "paired_correlations",
     "random_null",
     "shared_features",
     "strongest",

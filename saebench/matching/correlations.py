@@ -32,12 +32,14 @@ class Correlations:
     varies: tuple[Array, Array]
     """Latents whose codes vary, bool `[n]` and `[m]`: r is defined for them alone."""
 
-    def best(self) -> Array:
-        """Largest correlation of each latent of the first dictionary, 0 where none is positive; several latents may
-        share a partner. `[n]`."""
-        return np.asarray(
-            self.values.max(axis=1).todense() if self.values.nnz else np.zeros(self.values.shape[0])
-        ).ravel()
+    def best(self) -> tuple[Array, Array]:
+        """Largest correlation of each latent of either dictionary, `[n]` and `[m]`: 0 where none is positive. Several
+        latents may share a partner."""
+        stored = self.values.tocoo()
+        best = np.zeros(self.values.shape[0]), np.zeros(self.values.shape[1])
+        for side, places in zip(best, (stored.row, stored.col), strict=True):
+            np.maximum.at(side, places, stored.data)
+        return best
 
     def one_to_one(self) -> tuple[Array, Array, Array]:
         """The matching with the largest summed correlation: rows ascending, columns, correlations.
@@ -88,6 +90,23 @@ def correlate(a: Any, b: Any, *, signed: bool = True) -> Correlations:
     kept = r > 0
     shape = (left.shape[1], right.shape[1])
     return Correlations(sparse.csr_array((r[kept], (rows[kept], columns[kept])), shape=shape), (sd_a > 0, sd_b > 0))
+
+
+def paired_correlations(a: Any, b: Any, rows: Array, columns: Array) -> Array:
+    """Pearson r of the pairs (rows[i] of `a`, columns[i] of `b`), zeros included, of either sign; NaN where a latent
+    does not vary.
+
+    Args:
+        a: scipy sparse `[tokens, n]`.
+        b: scipy sparse `[tokens, m]`.
+        rows, columns: int `[pairs]`.
+    """
+    left, right = (sparse.csc_array(x, dtype=np.float64)[:, chosen] for x, chosen in ((a, rows), (b, columns)))
+    (mean_a, sd_a), (mean_b, sd_b) = moments(left), moments(right)
+    together = np.asarray(left.multiply(right).sum(axis=0)).ravel() / a.shape[0]
+    spread = sd_a * sd_b
+    r = (together - mean_a * mean_b) / np.where(spread > 0, spread, 1.0)
+    return np.where(spread > 0, np.clip(r, -1, 1), np.nan)
 
 
 def moments(codes: Any) -> tuple[Array, Array]:

@@ -39,6 +39,10 @@ class UnitRows:
         """d."""
         return self.values.shape[1]
 
+    def select(self, rows: Array) -> UnitRows:
+        """Some of the rows, by index."""
+        return UnitRows(self.values[torch.from_numpy(rows)], self.zero[rows])
+
     def narrow(self) -> Tensor:
         """float32 copy, for search."""
         return self.values.float()

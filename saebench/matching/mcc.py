@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from saebench.matching.assignment import Assignment, assign
-from saebench.matching.cosines import Array, Rows, unit_rows
+from saebench.matching.cosines import Array, Rows, UnitRows, unit_rows
 from saebench.matching.nulls import Null, calibrated, random_null
 
 
@@ -69,12 +69,16 @@ def mcc(a: Rows, b: Rows, signed: bool = True) -> Mcc:
     Raises:
         ValueError: the widths differ, one has no rows, or there is NaN or an infinity.
     """
-    left, right = unit_rows(a), unit_rows(b)
-    if not len(left) or not len(right):
+    return mcc_of(unit_rows(a), unit_rows(b), signed=signed)
+
+
+def mcc_of(a: UnitRows, b: UnitRows, *, signed: bool) -> Mcc:
+    """`mcc` of rows that are of length one already, without the warning.
+
+    Raises:
+        ValueError: the widths differ, or one has no rows.
+    """
+    if not len(a) or not len(b):
         raise ValueError("there are no rows to match")
-    return Mcc(
-        assign(left, right, signed=signed),
-        signed,
-        (len(left), len(right), left.width),
-        (int(left.zero.sum()), int(right.zero.sum())),
-    )
+    shape = (len(a), len(b), a.width)
+    return Mcc(assign(a, b, signed=signed), signed, shape, (int(a.zero.sum()), int(b.zero.sum())))

@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 
-from saebench.matching import correlate
+from saebench.matching import correlate, paired_correlations
 
 
 def codes(tokens: int, latents: int, density: float, seed: int) -> np.ndarray:
@@ -64,9 +64,10 @@ def test_the_best_match_may_be_shared():
     a = codes(100, 5, 0.3, 0)
     b = np.hstack([a[:, :1], a[:, :1] * 2])
     made = correlate(sparse.csr_array(np.hstack([a[:, :1], a[:, :1]])), sparse.csr_array(b))
-    assert made.best().tolist() == pytest.approx([1, 1])
+    assert [side.tolist() for side in made.best()] == [pytest.approx([1, 1])] * 2
     whole = correlate(sparse.csr_array(a), sparse.csr_array(b))
-    assert whole.best() == pytest.approx(np.maximum(pearson(a, b), 0).max(1))
+    for axis, side in zip((1, 0), whole.best(), strict=True):
+        assert side == pytest.approx(np.maximum(pearson(a, b), 0).max(axis))
 
 
 def test_dead_and_constant_latents_have_no_correlation():
@@ -75,13 +76,26 @@ def test_dead_and_constant_latents_have_no_correlation():
     a[:, 2] = 0.7
     made = correlate(sparse.csr_array(a), sparse.csr_array(a))
     assert made.varies[0].tolist() == [True, False, False, True]
-    assert made.best()[[1, 2]].tolist() == [0, 0]
+    assert made.best()[0][[1, 2]].tolist() == [0, 0]
     assert made.one_to_one()[0].tolist() == [0, 3]
     silent = correlate(sparse.csr_array(np.zeros((50, 3))), sparse.csr_array(a))
-    assert silent.best().tolist() == [0, 0, 0]
+    assert silent.best()[0].tolist() == [0, 0, 0]
     assert len(silent.one_to_one()[0]) == 0
 
 
 def test_codes_of_other_tokens_are_refused():
     with pytest.raises(ValueError, match="cannot be correlated"):
         correlate(sparse.csr_array(np.ones((3, 2))), sparse.csr_array(np.ones((4, 2))))
+
+
+def test_chosen_pairs_have_numpys_correlation_of_either_sign():
+    a, b = codes(300, 20, 0.3, 0), codes(300, 20, 0.3, 1)
+    a[:, 4] = 0
+    rows, columns = np.arange(20), np.arange(20)[::-1].copy()
+    made = paired_correlations(sparse.csr_array(a), sparse.csr_array(b), rows, columns)
+    whole = pearson(a, b)[rows, columns]
+    assert np.flatnonzero(np.isnan(made)).tolist() == [4]
+    varies = rows != 4
+    assert made[varies] == pytest.approx(whole[varies], abs=1e-12)
+    assert (made[varies] < 0).any()
+    assert (made[varies] > 0).any()
