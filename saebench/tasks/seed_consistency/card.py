@@ -196,8 +196,9 @@ CARD = Card(
     control_order=(
         "copies (1)",
         "trained",
-        "random (calibrated 0; permuted decoders stand where their dictionaries do by atoms, and fall by shared_fraction "
-        "and fingerprint)",
+        "random (calibrated 0)",
+        "permuted decoders stand where their dictionaries do by atoms and by codes, and fall where both must agree "
+        "(shared_fraction, matched_correlation, fingerprint)",
     ),
     expected=(
         Above("calibrated", "trained", "random"),
