@@ -71,6 +71,12 @@ def kept(x: Array) -> Array:
     centred = wide - wide.mean(axis=0) if len(wide) else wide
     if not np.abs(centred).max(initial=0.0) > 1e-12 * np.abs(wide).max(initial=0.0):
         raise ValueError("the rows do not vary")
-    left, values, _ = np.linalg.svd(centred, full_matrices=False)
-    shares = np.cumsum(values**2) / np.sum(values**2)
-    return left[:, : int(np.searchsorted(shares, VARIANCE - 1e-12)) + 1]
+    # Through the smaller Gram matrix: directions that are kept are far above its rounding errors.
+    tall = centred.shape[0] >= centred.shape[1]
+    squares, vectors = np.linalg.eigh(centred.T @ centred if tall else centred @ centred.T)
+    squares, vectors = squares[::-1].clip(0), vectors[:, ::-1]
+    shares = np.cumsum(squares) / np.sum(squares)
+    count = int(np.searchsorted(shares, VARIANCE - 1e-12)) + 1
+    if not tall:
+        return np.asarray(vectors[:, :count])
+    return np.asarray(centred @ vectors[:, :count] / np.sqrt(squares[:count]))
