@@ -18,3 +18,6 @@ TASKS.add("sparse_probing@1", "saebench.tasks.sparse_probing.task:SparseProbing"
 TASKS.add("ravel@1", "saebench.tasks.ravel.task:Ravel")
 TASKS.add("scr@1", "saebench.tasks.scr.task:Scr")
 TASKS.add("tpp@1", "saebench.tasks.tpp.task:Tpp")
+TASKS.add("seed_consistency@1", "saebench.tasks.seed_consistency.task:SeedConsistency")
+TASKS.add("similarity@1", "saebench.tasks.similarity.task:Similarity")
+TASKS.add("ground_truth@1", "saebench.tasks.ground_truth.task:GroundTruth")

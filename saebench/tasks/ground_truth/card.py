@@ -76,8 +76,8 @@ METRICS = (
     ),
     Metric(
         "mcc_above_null",
-        "(mcc - null) / (1 - null), the null being the mcc of random atoms against random directions of this shape: "
-        "0 is chance, 1 is a copy.",
+        "(mcc - null) / (1 - null), the null being the mean mcc of as many random atoms with the same directions "
+        "(above 2,048 rows, with random directions): 0 is chance, 1 is a copy.",
         {"matched_cosine": 1, "matched_null": -1},
         {"matched": 1, "matched_null": -1},
         FEATURES,

@@ -89,6 +89,8 @@ def _score(
 def best_threshold(values: Array, positive: Array, positives: int) -> tuple[float, float]:
     """The threshold on `values` `[m]` with the largest F1, and that F1; the highest such threshold.
 
+    It lies midway to the next lower value, or to 0, the value of what is not active, where that comes next.
+
     Args:
         values: of the samples that may be predicted.
         positive: which of them are positive, bool `[m]`.
@@ -102,4 +104,5 @@ def best_threshold(values: Array, positive: Array, positives: int) -> tuple[floa
     # Equal values are predicted together.
     f1 = np.where(np.append(ordered[:-1] != ordered[1:], True), f1, -1.0)
     place = int(f1.argmax())
-    return float(ordered[place]), float(f1[place])
+    below = ordered[place + 1] if place + 1 < len(ordered) else min(ordered[place], 0.0)
+    return float(ordered[place] + below) / 2, float(f1[place])

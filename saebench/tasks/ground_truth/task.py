@@ -72,7 +72,7 @@ class GroundTruth(Task):
         assert isinstance(params, TruthParams)
         data = bench.activations(Request(subjects[0].site))
         truth = truth_of(bench.lm, data)
-        null_of = kept_null(bench)
+        null_of = kept_null(bench, truth)
         accounts: dict[str, Account] = {}
         kept = bench.journal.load()
         arrays: dict[str, Array] = dict(kept[1]) if kept else {}
@@ -103,13 +103,14 @@ class GroundTruth(Task):
         return scores
 
 
-def kept_null(bench: Bench) -> NullOf:
-    """The random null, simulated once for each shape and kept."""
+def kept_null(bench: Bench, truth: Truth) -> NullOf:
+    """The null of GT-MCC, simulated once for each number of latents and kept."""
 
-    def null_of(latents: int, features: int, width: int) -> float:
-        shape = {"latents": latents, "features": features, "width": width, "version": 1}
+    def null_of(latents: int) -> float:
         made = bench.artefact(
-            "random null of GT-MCC", shape, lambda: {"mean": np.array(simulated_null(latents, features, width))}
+            "null of GT-MCC",
+            {"latents": latents, "version": 1},
+            lambda: {"mean": np.array(simulated_null(latents, truth.world.directions))},
         )
         return float(made["mean"])
 
@@ -255,7 +256,7 @@ def mixing_columns(account: Account, held: Found, truth: Truth, params: TruthPar
 
 
 def breakdown(features: Mapping[str, Array], truth: Truth) -> dict[str, Any]:
-    """Means by frequency and by depth; None where nothing counts."""
+    """Means by frequency and by depth, of groups with a feature; None where nothing counts."""
     groups = {name: truth.band == place for place, name in enumerate(BANDS)}
     groups |= {f"depth {depth}" if depth >= 0 else "outside": truth.depth == depth for depth in np.unique(truth.depth)}
     over = {
@@ -269,6 +270,8 @@ def breakdown(features: Mapping[str, Array], truth: Truth) -> dict[str, Any]:
     }
     table = {}
     for name, members in groups.items():
+        if not members.any():
+            continue
         rates = truth.measured.rate[members]
         row: dict[str, Any] = {"features": int(members.sum()), "rates": [float(rates.min()), float(rates.max())]}
         for metric, counted in over.items():
