@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +16,7 @@ from saebench.activations.sets import ActivationSet
 from saebench.baselines.controls import Identity, MeanOnly
 from saebench.dictionaries import ARCHITECTURES
 from saebench.dictionaries.autoencoder import SparseAutoencoder
+from saebench.dictionaries.blocks.encoder import LinearEncoder
 from saebench.dictionaries.codes import Codes, DenseCodes
 from saebench.dictionaries.contract import Provenance, Traits
 from saebench.dictionaries.fakes import RandomLinear
@@ -225,6 +226,19 @@ def test_jumprelu_dictionaries_that_differ_in_scale_alone_match_exactly_when_fol
     assert made["match_fires_together"].value == pytest.approx(1, abs=0.01)
     apart, _ = score(lm, data, sae("relu", seed=4), other)
     assert apart["match_distance"].value > 0.1
+
+
+def test_encoder_biases_are_compared_on_the_same_footing(lm, data):
+    """Subtracting b_dec before encoding is the same as a bias of b_enc - W_enc b_dec."""
+    first = sae("relu", seed=4)
+    with torch.no_grad():
+        first.b_dec.copy_(torch.linspace(-1, 2, D))
+        first.b_enc.copy_(torch.linspace(-1, 1, 64))
+    blocks = replace(first.composition, encoder=LinearEncoder(subtract_b_dec=False))
+    ours = {name: weight.detach() for name, weight in first.weights().items()}
+    other = first.rewritten(blocks, {**ours, "b_enc": ours["b_enc"] - ours["W_enc"] @ ours["b_dec"]})
+    made, _ = score(lm, data, first, reordered(other))
+    assert made["match_distance_all_weights"].value == pytest.approx(0, abs=1e-10)
 
 
 def test_members_at_two_sites_are_compared_and_inserted_nowhere(lm, data):

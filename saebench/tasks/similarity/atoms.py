@@ -19,7 +19,7 @@ from saebench.tasks.similarity.groups import Array, deal, group_table, pseudo_va
 from saebench.tasks.similarity.outcome import Outcome
 from saebench.tasks.similarity.pair import Pair
 from saebench.tasks.similarity.reading import Reading, seed_of
-from saebench.tasks.similarity.weights import in_one_form, weights_of
+from saebench.tasks.similarity.weights import encoders_of, in_one_form, wide
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 SIDES = ("first", "second")
@@ -114,23 +114,23 @@ def match_weights(pair: Pair, reading: Reading, outcome: Outcome) -> None:
         outcome.lack(pair.no_common_space, *decoder_alone, *all_weights)
         return
     first, second, folded = in_one_form(*pair.sides)
-    a, b = weights_of(first), weights_of(second)
-    assert a is not None
-    assert b is not None
-    made = table_of(a.decoder, b.decoder)
-    table, partners, solver = made
+    assert first.atoms is not None
+    assert second.atoms is not None
+    atoms = wide(first.atoms), wide(second.atoms)
+    table, partners, solver = table_of(*atoms)
     fires = [(codes != 0).astype(np.float64)[:, chosen] for codes, chosen in zip(reading.codes, partners, strict=True)]
     columns = dict(table.columns)
     columns["fires"] = np.asarray(fires[0].sum(axis=0)).ravel()
     columns["together"] = np.asarray(fires[0].multiply(fires[1]).sum(axis=0)).ravel()
     outcome.tables[MATCHED] = ItemTable(table.items, table.clusters, columns)
     outcome.details["match"] = {"folded": folded, "solver": solver}
-    if a.encoder is None or b.encoder is None:
+    encoders = encoders_of(first, second)
+    if encoders is None:
         outcome.lack("a dictionary has no linear encoder with a bias", *all_weights)
-    elif a.encoder.shape[1] != b.encoder.shape[1]:
+    elif first.d_in != second.d_in:
         outcome.lack(f"the dictionaries read widths {first.d_in} and {second.d_in}", *all_weights)
     else:
-        whole, chosen, _ = table_of(torch.cat([a.decoder, a.encoder], 1), torch.cat([b.decoder, b.encoder], 1))
+        whole, chosen, _ = table_of(*(torch.cat(rows, dim=1) for rows in zip(atoms, encoders, strict=True)))
         outcome.tables[MATCHED_ALL] = whole
         agree = np.isin(pair_keys(chosen), pair_keys(partners)).mean()
         outcome.details["match"]["same_partner_by_all_weights"] = float(agree)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -11,16 +9,6 @@ from saebench.dictionaries.autoencoder import SparseAutoencoder
 from saebench.dictionaries.contract import Dictionary
 from saebench.dictionaries.folds import fold_thresholds
 from saebench.errors import CompositionError
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Rows of one dictionary, float64 on the CPU."""
-
-    decoder: Tensor
-    """`[d_dict, d_out]`."""
-    encoder: Tensor | None
-    """`[d_dict, d_in + 1]`: encoder rows and the bias that they have on raw activations; None without such rows."""
 
 
 def folded(dictionary: Dictionary) -> Dictionary | None:
@@ -41,26 +29,28 @@ def in_one_form(first: Dictionary, second: Dictionary) -> tuple[Dictionary, Dict
     return first, second, False
 
 
-def weights_of(dictionary: Dictionary) -> Weights | None:
-    """Its rows, or None where it has no linear decoder."""
-    atoms = dictionary.atoms
-    if atoms is None:
+def encoders_of(first: Dictionary, second: Dictionary) -> tuple[Tensor, Tensor] | None:
+    """Encoder rows and bias of both, `[d_dict, d_in + 1]`; None where one has no linear encoder with a bias.
+
+    Where both subtract a `b_dec` before encoding, or neither does, the bias is `b_enc`; otherwise it is brought to raw
+    activations, `b_enc - W_enc b_dec`.
+    """
+    if not (isinstance(first, SparseAutoencoder) and isinstance(second, SparseAutoencoder)):
         return None
-    return Weights(wide(atoms), encoder_of(dictionary))
+    alike = first.composition.encoder.subtract_b_dec == second.composition.encoder.subtract_b_dec
+    a, b = (encoder_of(one, raw=not alike) for one in (first, second))
+    return None if a is None or b is None else (a, b)
 
 
-def encoder_of(dictionary: Dictionary) -> Tensor | None:
-    """Encoder rows with the bias on raw activations: `b_enc - W_enc b_dec` where `b_dec` is subtracted first."""
-    if not isinstance(dictionary, SparseAutoencoder) or dictionary.encoder_rows is None:
-        return None
-    named = dictionary.weights()
-    bias = named.get("b_enc")
+def encoder_of(dictionary: SparseAutoencoder, *, raw: bool) -> Tensor | None:
+    """Encoder rows with their bias, on raw activations if `raw`."""
+    bias = dictionary.weights().get("b_enc")
     if bias is None:
         return None
-    rows, shift = wide(dictionary.encoder_rows), wide(bias)
-    if dictionary.composition.encoder.subtract_b_dec:
+    shift = wide(bias)
+    if raw and dictionary.composition.encoder.subtract_b_dec:
         shift = shift - wide(dictionary.W_enc) @ wide(dictionary.b_dec)
-    return torch.cat([rows, shift.unsqueeze(1)], dim=1)
+    return torch.cat([wide(dictionary.encoder_rows), shift.unsqueeze(1)], dim=1)
 
 
 def wide(values: Tensor) -> Tensor:
