@@ -23,7 +23,7 @@ SITES = (
     ("features", "activations of a synthetic world (its only site)"),
 )
 
-MEASURED_WHEN_SHOWN = 1024
+MEASURED_WHEN_SHOWN = 256
 """Largest number of features of a synthetic world that `show` measures."""
 
 
