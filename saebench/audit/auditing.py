@@ -32,7 +32,7 @@ SUITE = "audit"
 """Packaged suite with every task at the budget of its audit."""
 TRUTH_SUITE = "truth"
 TRUTH_TASK = "ground_truth@1"
-TRUTH = {"f1": "f1", "mcc": "gt_mcc"}
+TRUTH = {"f1": "f1", "mcc": "mcc"}
 """Metrics of the ground-truth task that others are held against."""
 SEEDS = (0, 1, 2, 3, 4)
 WORLD = "synthetic:small"

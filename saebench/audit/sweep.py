@@ -10,7 +10,8 @@ from saebench.run.training import TrainingJob, members_of, train_on
 from saebench.training import TrainSettings
 
 BATCH = 1024
-KS = (4, 16, 48)
+KS = (2, 8, 32)
+"""Below, at and above the 8.2 features that are on in a sample of synthetic:small."""
 STEPS = (40, 200, 1000)
 SEEDS = (0, 1, 2)
 """Of each setting: a set is made of them; single dictionaries are those of the first seed."""
