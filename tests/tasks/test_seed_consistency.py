@@ -443,6 +443,24 @@ def test_one_bad_member_fails_its_set_alone(lm, data):
     assert "boom" in bench.failures["broken"].message
 
 
+def test_a_run_writes_one_result_for_a_set_and_its_control(world, tmp_path):
+    """From specifications to a file: the control of the suite, and the dictionary of the world with another one."""
+    from saebench.run.evaluate import Settings, run_suite
+
+    random = "set:" + ",".join(f"control:random?seed={seed}" for seed in range(3))
+    text = world.suite.read_text().replace("reconstruction@1", "seed_consistency@1")
+    suite = tmp_path / "consistency.yaml"
+    suite.write_text(text[: text.index("controls:")] + f'controls: ["{random}"]\n')
+    done = run_suite([f"set:{world.dictionary},control:random?seed=7"], str(suite), Settings(tmp_path / "results"))
+    assert not done.failures
+    made = {record.subject.role: record for record in done.records}
+    assert made["random"].metrics["calibrated"].value == pytest.approx(0, abs=0.05)
+    assert made["random"].metrics["calibrated"].low is not None
+    assert made[None].metrics["calibrated"].low is None
+    assert "2 clusters" in made[None].metrics["calibrated"].undefined
+    assert made[None].metrics["calibrated"].value < 0.5
+
+
 def test_a_site_inside_a_block_is_resumed_from(lm):
     site = "blocks.1.hook_mlp_out"
     tokens = torch.randint(4, 60, (8, 10), generator=torch.Generator().manual_seed(1))
