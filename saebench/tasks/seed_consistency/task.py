@@ -79,20 +79,23 @@ class SeedConsistency(Task):
         held = dict(kept[1]) if kept else {}
         pairs = sum(len(subject.members) * (len(subject.members) - 1) // 2 for subject in subjects)
         scores = {}
-        with bench.progress.bar(f"{self.card.name} {site}", pairs, "pair") as bar, torch.inference_mode():
+        with bench.progress.bar(f"{self.card.name} {site}", pairs, "pair") as bar:
             for subject in bench.alive(subjects):
                 with bench.guard(subject):
                     began = time.perf_counter()
-                    members = members_of(subject, data, bench)
-                    made = []
-                    for a, b in combinations(members, 2):
-                        key = f"{subject.fingerprint}/{a.label}/{b.label}"
-                        if key not in held:
-                            score = score_pair(a, b, is_signed(members), stage, bench)
-                            held[key] = np.array(json.dumps(asdict(score)))
-                            bench.journal.save(len(held), held)
-                        made.append(PairScore(**json.loads(str(held[key]))))
-                        bar.advance()
+                    for member in subject.members:
+                        member.dictionary()  # Made here: what is made in inference mode can take no gradient later.
+                    with torch.inference_mode():
+                        members = members_of(subject, data, bench)
+                        made = []
+                        for a, b in combinations(members, 2):
+                            key = f"{subject.fingerprint}/{a.label}/{b.label}"
+                            if key not in held:
+                                score = score_pair(a, b, is_signed(members), stage, bench)
+                                held[key] = np.array(json.dumps(asdict(score)))
+                                bench.journal.save(len(held), held)
+                            made.append(PairScore(**json.loads(str(held[key]))))
+                            bar.advance()
                     scores[subject.fingerprint] = finish(members, made, bench.params, time.perf_counter() - began)
         return scores
 
