@@ -19,7 +19,7 @@ from saebench.lm.synthetic.model import SITE, SyntheticModel
 from saebench.lm.synthetic.presets import PRESETS, Hierarchy, Magnitudes, Preset, Zipf, preset
 from saebench.lm.synthetic.realised import MEASURED, is_measured, realised
 from saebench.lm.synthetic.tokenizer import FIRST, SampleTokenizer
-from saebench.lm.synthetic.world import BLOCK, HELD, World
+from saebench.lm.synthetic.world import BLOCK, World
 
 SAMPLES = np.arange(40_000)
 
@@ -44,13 +44,16 @@ def on(world: World, numbers=SAMPLES) -> np.ndarray:
     return world.samples(numbers).toarray() > 0
 
 
-def test_a_sample_has_the_same_bits_alone_in_any_order_and_after_it_was_forgotten():
+def test_a_sample_has_the_same_bits_alone_in_any_order_and_after_it_was_forgotten(monkeypatch):
     world = World.named("synthetic:tiny")
     numbers = np.array([700, 3, 3, 64, 99_999, 63])
     together = world.activations(numbers)
     alone = np.concatenate([World.named("synthetic:tiny").activations(numbers[[i]]) for i in range(len(numbers))])
     assert together.tobytes() == alone.tobytes()
-    world.activations(np.arange(HELD + 8) * BLOCK + 200_000)
+    monkeypatch.setattr("saebench.lm.synthetic.world.HELD_BYTES", 2**15)
+    assert world.held == 5
+    world.activations(np.arange(8) * BLOCK + 200_000)
+    assert len(world._blocks) == 5
     assert world.activations(numbers).tobytes() == together.tobytes()
     assert np.array_equal(world.samples(numbers).toarray()[1], world.samples(np.array([3])).toarray()[0])
 

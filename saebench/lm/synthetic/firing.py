@@ -7,6 +7,7 @@ A candidate below a parent that is off goes; of several candidates that exclude 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -59,10 +60,9 @@ class Firing:
     def draw(self, stream: np.random.Generator, samples: int) -> sparse.csr_array:
         """Magnitudes `[samples, F]`, float64; what is stored is on."""
         noise = stream.standard_normal((samples, self.features), dtype=np.float32)
-        bar = np.broadcast_to(self.threshold, noise.shape)
-        if self.factor.shape[1]:
-            bar = bar - stream.standard_normal((samples, self.factor.shape[1])) @ self.factor.T
-        row, column = (noise > bar / self.own).nonzero()
+        bar, pull = self._own_bar
+        common = stream.standard_normal((samples, pull.shape[0]))
+        row, column = (noise > (bar - common @ pull if len(pull) else bar)).nonzero()
         value = np.maximum(self.mean[column] + self.sd[column] * stream.standard_normal(len(column)), 0.0)
         # Numbers that decide between candidates; those below 0 are no candidates any more.
         rank = np.where(value > 0, stream.random(len(column)), -1.0)
@@ -71,6 +71,11 @@ class Firing:
         for families in self.forest.families:
             self._descend(magnitudes, ranks, families)
         return sparse.csr_array(magnitudes)
+
+    @cached_property
+    def _own_bar(self) -> tuple[Array, Array]:
+        """What a feature's own noise must exceed, `[F]`, and what the common factors take off it, `[rank, F]`."""
+        return self.threshold / self.own, np.ascontiguousarray((self.factor / self.own[:, None]).T)
 
     def _descend(self, magnitudes: Array, ranks: Array, families: Array) -> None:
         """Settle one level below parents that are settled, in place."""

@@ -25,8 +25,8 @@ Array = np.ndarray[Any, Any]
 VERSION = 1
 """Raise it when equal presets give other samples."""
 BLOCK = DOCUMENT
-HELD = 256
-"""Blocks that stay in memory."""
+HELD_BYTES = 2**26
+"""Activations of blocks that stay in memory."""
 
 
 class World:
@@ -120,9 +120,14 @@ class World:
         magnitudes = self.firing.draw(self.stream("samples", number), BLOCK)
         made = magnitudes, (magnitudes @ self._wide + self.bias).astype(np.float32)
         self._blocks[number] = made
-        if len(self._blocks) > HELD:
+        if len(self._blocks) > self.held:
             self._blocks.popitem(last=False)
         return made
+
+    @property
+    def held(self) -> int:
+        """Blocks that stay in memory."""
+        return max(1, HELD_BYTES // (BLOCK * self.width * 4))
 
     @cached_property
     def _wide(self) -> Array:
