@@ -17,6 +17,7 @@ from saebench.baselines.controls import Identity, MeanOnly
 from saebench.dictionaries import ARCHITECTURES
 from saebench.dictionaries.autoencoder import SparseAutoencoder
 from saebench.dictionaries.blocks.encoder import LinearEncoder
+from saebench.dictionaries.checkpoints import save
 from saebench.dictionaries.codes import Codes, DenseCodes
 from saebench.dictionaries.contract import Provenance, Traits
 from saebench.dictionaries.fakes import RandomLinear
@@ -357,15 +358,30 @@ def test_half_precision_activations_are_read_as_they_are(data):
     assert made["novel_helps"].value is not None
 
 
-def test_a_suite_scores_a_pair_of_stored_dictionaries(world, tmp_path):
+def score_stored(world, tmp_path, spec: str):
+    """The one record of a pair of stored dictionaries, scored by a suite."""
     text = world.suite.read_text().replace(
         "reconstruction@1", "similarity@1\n    params: {pairs: 64, permutations: 20}"
     )
     path = tmp_path / "suite.yaml"
     path.write_text(text)
-    done = run_suite([f"pair:{world.dictionary},control:random?d_dict=48&l0=4"], str(path), Settings(Path("results")))
+    done = run_suite([spec], str(path), Settings(Path("results")))
     assert not done.failures
     (record,) = done.records
     assert record.subject.kind == "pair"
+    return record
+
+
+def test_a_suite_scores_a_pair_of_stored_dictionaries(world, tmp_path):
+    record = score_stored(world, tmp_path, f"pair:{world.dictionary},control:random?d_dict=48&l0=4")
     assert record.metrics["mmcs_first"].low < record.metrics["mmcs_first"].value
     assert record.metrics["novel_fraction"].n == 64
+
+
+def test_a_suite_scores_a_pair_across_layers(world, tmp_path):
+    save(sae(site=world.other, k=4), tmp_path / "below")
+    record = score_stored(world, tmp_path, f"pair:{world.dictionary},{tmp_path / 'below'}")
+    assert record.details["sites"] == [world.site, world.other]
+    assert record.metrics["match_distance"].value is not None
+    assert record.metrics["cka_reconstructions"].value < 0.999
+    assert "two sites" in record.metrics["insertion_auc"].undefined
