@@ -27,8 +27,8 @@ BLOCKS_AT_ONCE = 256
 class SampleTable:
     """Which sample an activation is, found by its bytes.
 
-    The table grows as it is asked: first the samples that the caller expects, then the world's corpus and as many
-    samples behind it, block by block, until everything that was asked is found.
+    The table grows as it is asked: first the samples that the caller expects, then as many samples behind the world's
+    corpus as the corpus has (labelled texts stand there), then the corpus, block by block, until all are found.
     """
 
     def __init__(self, world: World) -> None:
@@ -75,9 +75,13 @@ class SampleTable:
         return np.where(self._keys[place] == keys, self._numbers[place], -1)
 
     def _batches(self) -> Iterator[list[int]]:
-        """Blocks that are not in the table: the expected ones, then all others in order."""
-        ends = range(0, self._last, BLOCKS_AT_ONCE)
-        for blocks in (self._expected, *(range(start, min(start + BLOCKS_AT_ONCE, self._last)) for start in ends)):
+        """Blocks that are not in the table, a few at a time: those expected, those behind the corpus, the corpus."""
+        corpus = self.world.preset.documents
+        order = [*range(corpus, self._last), *range(corpus)]
+        for blocks in (
+            self._expected,
+            *(order[at : at + BLOCKS_AT_ONCE] for at in range(0, self._last, BLOCKS_AT_ONCE)),
+        ):
             if new := [block for block in blocks if block not in self._seen]:
                 yield new
 

@@ -17,6 +17,8 @@ from saebench.lm.synthetic.forest import NONE, Forest, grow
 from saebench.lm.synthetic.presets import Preset, Zipf
 
 Array = np.ndarray[Any, Any]
+Pairs = tuple[Array, Array]
+"""Samples and features."""
 
 LARGEST_COMMON = 0.99
 """Largest share of a feature's variance that common factors may hold."""
@@ -61,34 +63,54 @@ class Firing:
         """Magnitudes `[samples, F]`, float64; what is stored is on."""
         noise = stream.standard_normal((samples, self.features), dtype=np.float32)
         bar, pull = self._own_bar
-        common = stream.standard_normal((samples, pull.shape[0]))
-        row, column = (noise > (bar - common @ pull if len(pull) else bar)).nonzero()
-        value = np.maximum(self.mean[column] + self.sd[column] * stream.standard_normal(len(column)), 0.0)
-        # Numbers that decide between candidates; those below 0 are no candidates any more.
-        rank = np.where(value > 0, stream.random(len(column)), -1.0)
-        magnitudes, ranks = np.zeros(noise.shape), np.full(noise.shape, -1.0)
-        magnitudes[row, column], ranks[row, column] = value, rank
+        common = stream.standard_normal((samples, len(pull)))
+        candidate = noise > (bar - common @ pull if len(pull) else bar)
+
+        magnitudes = np.zeros(noise.shape)
+        row, place = candidate[:, self._free].nonzero()
+        column = self._free[place]
+        magnitudes[row, column] = self._sizes(stream, column)
+        parts = [(row, column)]
         for families in self.forest.families:
-            self._descend(magnitudes, ranks, families)
-        return sparse.csr_array(magnitudes)
+            parts.append(self._below(stream, magnitudes, candidate, families))
+        row, column = (np.concatenate(part) for part in zip(*parts, strict=True))
+        made = sparse.csr_array((magnitudes[row, column], (row, column)), shape=noise.shape)
+        made.eliminate_zeros()
+        return made
+
+    def _below(self, stream: np.random.Generator, magnitudes: Array, candidate: Array, families: Array) -> Pairs:
+        """Settle the children of parents that are settled: fills `magnitudes`, returns what may be on."""
+        above = self.forest.parent[families[:, 0]]
+        row, family = (magnitudes[:, above] > 0).nonzero()
+        pair, child = candidate[row[:, None], families[family]].nonzero()
+        row, family = row[pair], family[pair]
+        column = families[family, child]
+        value = self._sizes(stream, column)
+        rank = np.where(value > 0, stream.random(len(column)), -1.0)
+        if self.exclusive:
+            order = np.lexsort((rank, pair))
+            last = np.append(pair[order][1:] != pair[order][:-1], True)[: len(order)]
+            stays = np.sort(order[last])
+            row, family, column, value = row[stays], family[stays], column[stays], value[stays]
+        if self.scaled:
+            parent = above[family]
+            value = value * magnitudes[row, parent] / self.mean[parent]
+        magnitudes[row, column] = value
+        return row, column
+
+    def _sizes(self, stream: np.random.Generator, column: Array) -> Array:
+        """Magnitudes of candidates, one for each feature in `column`; 0 is no firing."""
+        return np.maximum(self.mean[column] + self.sd[column] * stream.standard_normal(len(column)), 0.0)
+
+    @cached_property
+    def _free(self) -> Array:
+        """Features without a parent, ascending."""
+        return np.flatnonzero(self.forest.parent == NONE)
 
     @cached_property
     def _own_bar(self) -> tuple[Array, Array]:
         """What a feature's own noise must exceed, `[F]`, and what the common factors take off it, `[rank, F]`."""
         return self.threshold / self.own, np.ascontiguousarray((self.factor / self.own[:, None]).T)
-
-    def _descend(self, magnitudes: Array, ranks: Array, families: Array) -> None:
-        """Settle one level below parents that are settled, in place."""
-        above = self.forest.parent[families[:, 0]]
-        strength = magnitudes[:, above]
-        on = (ranks[:, families] >= 0) & (strength > 0)[..., None]
-        if self.exclusive:
-            place = np.where(on, ranks[:, families], -1.0)
-            on &= place == place.max(2, keepdims=True)
-        kept = magnitudes[:, families] * on
-        if self.scaled:
-            kept *= (strength / self.mean[above])[..., None]
-        magnitudes[:, families] = kept
 
 
 def firing_of(preset: Preset, stream: np.random.Generator) -> Firing:

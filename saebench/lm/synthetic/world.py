@@ -22,7 +22,7 @@ from saebench.lm.synthetic.presets import DOCUMENT, Preset, preset
 
 Array = np.ndarray[Any, Any]
 
-VERSION = 1
+VERSION = 2
 """Raise it when equal presets give other samples."""
 BLOCK = DOCUMENT
 HELD_BYTES = 2**26
