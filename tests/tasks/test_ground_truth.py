@@ -120,7 +120,7 @@ def test_absorption_is_told_from_silence(known):
     spread = known.directions.clone()
     spread[children] += 0.7 * known.directions[forest.parent[children]]
     absorbing, silent = (
-        known.scores([Edited(known.oracle, atoms, silenced)], TruthParams(carried=0.2))["0"]
+        known.scores([Edited(known.oracle, atoms, silenced)], TruthParams(carried=0.02))["0"]
         for atoms in (spread, known.directions)
     )
     for scores, expected in ((absorbing, 1.0), (silent, 0.0)):
