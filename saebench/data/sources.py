@@ -16,7 +16,8 @@ from saebench.registry import Registry
 HUB = "hf:"
 
 DATA: Registry[DataSet] = Registry(
-    "data set", remedy=f"Or give a {', '.join(SUFFIXES)} file, a folder of such files, or hf:OWNER/NAME."
+    "data set",
+    remedy=f"Or give a {', '.join(SUFFIXES)} file, a folder of such files, hf:OWNER/NAME, or synthetic:PRESET.",
 )
 DATA.add("news", "saebench.data.packaged:NEWS")
 DATA.add("imdb", "saebench.data.packaged:IMDB")

@@ -19,6 +19,7 @@ from saebench.dictionaries.contract import Context, Dictionary, Provenance, Trai
 from saebench.fakes import FakeSubject, bench_of
 from saebench.lm.synthetic.model import SITE, SyntheticModel
 from saebench.lm.synthetic.presets import PREFIX, Preset
+from saebench.lm.synthetic.tokenizer import sample_numbers
 from saebench.lm.synthetic.world import World
 from saebench.tasks.contract import Scores
 from saebench.tasks.ground_truth.params import TruthParams
@@ -85,7 +86,7 @@ class Known:
     @property
     def numbers(self) -> np.ndarray:
         """Evaluated samples, in order."""
-        return self.rows.tokens[self.rows.mask].astype(np.int64) - 8
+        return sample_numbers(self.rows.tokens[self.rows.mask])
 
     @property
     def directions(self) -> Tensor:

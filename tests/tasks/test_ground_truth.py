@@ -13,10 +13,11 @@ from saebench.dictionaries.fakes import RandomLinear
 from saebench.errors import UsageError
 from saebench.lm.fakes import tiny_model
 from saebench.lm.synthetic.presets import Hierarchy, Magnitudes, Preset, Zipf, preset
+from saebench.lm.synthetic.realised import realised
 from saebench.matching import random_null
 from saebench.tasks.ground_truth.params import TruthParams
 from saebench.tasks.ground_truth.probing import best_threshold, probe_f1
-from saebench.tasks.ground_truth.task import GroundTruth
+from saebench.tasks.ground_truth.task import GroundTruth, choosing
 from saebench.tasks.summary import summarise
 
 PERFECT = ("f1", "precision", "recall", "mcc", "mcc_signed", "mcc_above_null", "coverage", "l0_ratio")
@@ -81,6 +82,37 @@ def test_a_missed_feature_counts_against_f1_and_not_against_the_published_measur
     assert metrics["f1"] == pytest.approx(counted[held].sum() / counted.sum())
     assert metrics["coverage"] == 0.5
     assert known.scores([half])["0"].details["missed_features"] == 24
+
+
+def test_what_is_missed_shows_in_its_third_and_at_its_depth(known):
+    rate, depth = realised(known.world).rate, known.world.firing.forest.depth
+    groups = {
+        "rare": rate <= np.sort(rate)[15],
+        "frequent": rate >= np.sort(rate)[32],
+        "roots": depth == 0,
+        "children": depth > 0,
+        "outside": depth < 0,
+    }
+    for name, members in groups.items():
+        held = torch.from_numpy(np.flatnonzero(~members))
+        scores = known.scores([Edited(known.oracle, known.directions[held], lambda codes, held=held: codes[:, held])])[
+            "0"
+        ]
+        assert summarise(GroundTruth.card, scores)[f"f1_{name}"].value == 0
+        others = {other for other, those in groups.items() if not (those & members).any()}
+        assert all(summarise(GroundTruth.card, scores)[f"f1_{other}"].value == 1 for other in others)
+    shown = scores.details["features"]
+    assert shown["outside"]["f1"] == 0
+    assert shown["depth 2"]["f1"] == shown["depth 0"]["f1"] == 1
+    assert [shown[place]["features"] for place in ("depth 0", "depth 1", "depth 2", "outside")] == [4, 8, 16, 20]
+
+
+def test_half_of_the_documents_choose_by_seed_and_name():
+    names = [f"document {number}" for number in range(31)]
+    first = choosing(names, 0)
+    assert first.sum() == 15
+    assert np.array_equal(choosing(names[::-1], 0), first[::-1])
+    assert not np.array_equal(choosing(names, 1), first)
 
 
 def test_twins_cost_uniqueness_alone(known):
