@@ -18,7 +18,8 @@ def directions(size: int, width: int, steps: int, stream: np.random.Generator) -
     Rows are drawn uniformly from the sphere; then each step goes down the gradient of sum_{i != j} (d_i . d_j)^2 and
     back to the sphere. The gradient is D (D^T D) less each row itself, up to a factor: no product of all pairs is
     ever made. With many more rows than dimensions the rows end as a tight frame, whose largest cosines are those of
-    random rows; with as many or fewer they end orthogonal.
+    random rows; with as many or fewer they end orthogonal. Computed in float64 and rounded once: another BLAS or number
+    of threads moves the last bit of a few entries at most, and a world's rows are kept once they are made.
     """
     rows = unit(stream.standard_normal((size, width)))
     bound = (1 + np.sqrt(size / width)) ** 2
