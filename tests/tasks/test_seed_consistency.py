@@ -352,6 +352,12 @@ def test_fingerprints_are_as_many_as_were_asked_for(lm, data):
         assert all(bands.count(name) <= 3 for name in set(bands))
         assert len(bands) >= 3
         assert all(told["control"] != told["latents"][1] for told in pair["fingerprints"])
+    by_band = scores.details["fingerprints_by_band"]
+    counts = {name: band["pairs"] for name, band in by_band.items()}
+    assert counts["rare"] == 0
+    assert by_band["rare"]["fingerprint"] is None
+    total = sum(band["pairs"] * band["fingerprint"] for band in by_band.values() if band["pairs"])
+    assert total / sum(counts.values()) == pytest.approx(values(scores)["fingerprint"])
     none = one(lm, data, members, fingerprints_per_band=0)
     assert "not asked for" in none.undefined["fingerprint"]
     assert values(none)["pw_mcc"] == values(scores)["pw_mcc"]

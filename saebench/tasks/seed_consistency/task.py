@@ -138,6 +138,7 @@ def finish(members: Sequence[Member], made: Sequence[PairScore], params: Params,
             "bands": {name: low for name, (low, _) in BANDS.items()},
             "spread_over_pairs": spread(made),
             "curves": curves(made),
+            "fingerprints_by_band": fingerprints_by_band(made),
             "pairs": [score.details for score in made],
         },
         cost={"seconds": seconds},
@@ -166,6 +167,21 @@ def curves(made: Sequence[PairScore]) -> dict[str, Any]:
     if all("shared" in score.curves for score in made):
         matched = sum(score.columns["matched"] for score in made)
         drawn["shared_fraction"] = {"thresholds": THRESHOLDS, "fraction": (added(made, "shared") / matched).tolist()}
+    return drawn
+
+
+def fingerprints_by_band(made: Sequence[PairScore]) -> dict[str, Any]:
+    """How many fingerprints were taken in each band, with their mean correlation and that of their controls."""
+    told = [one for score in made for one in score.details.get("fingerprints", ())]
+    drawn: dict[str, Any] = {}
+    for name in BANDS:
+        own = [one for one in told if one["band"] == name]
+        controls = [one["control_fingerprint"] for one in own if one["control_fingerprint"] is not None]
+        drawn[name] = {
+            "pairs": len(own),
+            "fingerprint": float(np.mean([one["fingerprint"] for one in own])) if own else None,
+            "control": float(np.mean(controls)) if controls else None,
+        }
     return drawn
 
 
