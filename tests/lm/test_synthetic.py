@@ -181,24 +181,23 @@ def test_no_more_directions_than_dimensions_become_orthogonal():
     assert crowded[1] < 0.8 * crowded[0]
 
 
-def test_the_forest_of_synth16k_is_the_published_one():
-    """128 complete trees of branching 4 and depth 3 over the first 10,880 features, one tree after the other."""
+def test_the_forest_of_synth16k_is_that_of_sae_lens():
+    from sae_lens.synthetic import HierarchyConfig, generate_hierarchy
+
     settings = PRESETS.get("synth16k")
     forest = grow(settings.features, settings.hierarchy)
-    expected = np.full(85, -1)
-    front, number = [0], 1
-    for _ in range(3):
-        below = []
-        for node in front:
-            expected[number : number + 4] = node
-            below += range(number, number + 4)
-            number += 4
-        front = below
-    for tree in (0, 1, 127):
-        held = forest.parent[85 * tree : 85 * (tree + 1)]
-        assert np.array_equal(np.where(held < 0, -1, held - 85 * tree), expected)
+    theirs = generate_hierarchy(
+        settings.features, HierarchyConfig(total_root_nodes=128, branching_factor=4, max_depth=3)
+    )
+    expected = np.full((2, settings.features), -1)
+    front = [(root, -1, 0) for root in theirs.roots]
+    while front:
+        node, above, level = front.pop()
+        expected[:, node.feature_index] = above, level
+        front += [(child, node.feature_index, level + 1) for child in node.children]
+    assert np.array_equal(np.stack([forest.parent, forest.depth]), expected)
     assert (forest.depth >= 0).sum() == 10_880
-    assert np.array_equal(forest.root[:10_880], np.arange(10_880) // 85 * 85)
+    assert np.array_equal(forest.root[forest.families[0]], np.repeat(np.arange(128), 4).reshape(128, 4))
     with pytest.raises(ConfigError, match="10880 features, and there are 100"):
         grow(100, settings.hierarchy)
 

@@ -43,21 +43,18 @@ def grow(features: int, shape: Hierarchy | None) -> Forest:
     held = shape.roots * shape.tree
     if held > features:
         raise ConfigError(f"the trees hold {held} features, and there are {features}", field="hierarchy")
-    levels = [np.arange(shape.roots)] if shape.layout == "by_level" else [np.arange(shape.roots) * shape.tree]
+    levels = [np.arange(shape.roots)]
     start = shape.roots
     families = []
     for level in range(1, shape.depth + 1):
         above = levels[-1]
         size = len(above) * shape.branching
+        places = start + np.arange(size)
         if shape.layout == "by_level":
             # The k-th children of all parents stand together: each parent has some frequent and some rare ones.
-            children = start + np.arange(size).reshape(shape.branching, len(above)).T
+            children = places.reshape(shape.branching, len(above)).T
         else:
-            first = sum(shape.branching**upper for upper in range(level))
-            width = shape.branching**level
-            inside = (above - levels[0].repeat(width // shape.branching)) - (first - width // shape.branching)
-            base = levels[0].repeat(width // shape.branching) + first + inside * shape.branching
-            children = base[:, None] + np.arange(shape.branching)
+            children = places.reshape(len(above), shape.branching)
         parent[children] = above[:, None]
         root[children] = root[above][:, None]
         depth[children] = level

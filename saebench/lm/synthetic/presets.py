@@ -45,9 +45,10 @@ class Hierarchy(_Frozen):
     compensated: bool = True
     """Candidates are made more frequent, so that features fire as often as their nominal probability says wherever
     parents fire often enough for that."""
-    layout: Literal["by_level", "by_tree"] = "by_level"
-    """by_level: roots are the most frequent features, then their children. by_tree: one tree after the other, as in
-    SynthSAEBench."""
+    layout: Literal["by_level", "by_family"] = "by_level"
+    """Which ranks of frequency trees have. by_level: roots come first, then all first children, all second ones and so
+    on, level by level, with features outside the trees evenly between them. by_family (SynthSAEBench): level by level
+    too, siblings side by side, and what is outside the trees comes last."""
 
     @property
     def tree(self) -> int:
@@ -147,7 +148,7 @@ for _preset in (
         documents=262_144,
         firing=Zipf(exponent=0.5, highest=0.4, lowest=5e-4),
         correlation_rank=25,
-        hierarchy=Hierarchy(roots=128, branching=4, depth=3, layout="by_tree"),
+        hierarchy=Hierarchy(roots=128, branching=4, depth=3, layout="by_family"),
         seed=42,
     ),
 ):
