@@ -195,10 +195,9 @@ CARD = Card(
     ),
     control_order=(
         "copies (1)",
-        "trained",
+        "trained (permuted decoders stand with it by atoms or codes alone, and fall by shared_fraction, "
+        "matched_correlation and fingerprint, which look at both)",
         "random (calibrated 0)",
-        "permuted decoders stand where their dictionaries do by atoms and by codes, and fall where both must agree "
-        "(shared_fraction, matched_correlation, fingerprint)",
     ),
     expected=(
         Above("calibrated", "trained", "random"),

@@ -56,7 +56,7 @@ class SeedConsistency(Task):
     """Scores a set of dictionaries by whether they hold the same latents. Metrics: `card.METRICS`."""
 
     card = CARD
-    takes = "set"
+    takes = ("set",)
     parameters = SeedConsistencyParams
 
     def needs(self, subject: Subject) -> tuple[Request, ...]:
