@@ -151,7 +151,7 @@ def hold_against_truth(task: Task, request: Request, settings: Settings, progres
         raise UsageError(f"'{request.world}' is no synthetic world: 'saebench ls lms' lists those")
     sweep = train_sweep(scene, folder / "dictionaries", SITE, scene.lm.world.features)
     known = known_truth(sweep, scene, on_world)
-    subjects = sweep.subjects(task.takes)
+    subjects = sweep.subjects(task.takes[0])
     try:
         params = questions_for(request.task, scene.lm.world, folder / "questions" / request.task)
         entry = TaskEntry(task=request.task, params=params)

@@ -98,10 +98,10 @@ def make_plan(
     groups = []
     for entry, task in tasks:
         params = resolved(entry, task)
-        if wanted and task.takes not in wanted:
+        if wanted and wanted.isdisjoint(task.takes):
             continue
         for name, members in by_site.items():
-            of_kind = [one for one in members if kind_of_subject(one) == task.takes]
+            of_kind = [one for one in members if kind_of_subject(one) in task.takes]
             for seed in (seeds or suite.eval_seeds) if of_kind else ():
                 data = task.data(params, scene.lm, seed) or (scene.data_record("eval", seed),)
                 stage = scene.stage(name, seed)
@@ -125,10 +125,10 @@ def require_takers(subjects: Sequence[SubjectLike], suite: Suite, tasks: Sequenc
     Raises:
         UsageError: naming the subject and what the suite's tasks take.
     """
-    takes = {task.takes for task in tasks}
+    takes = {kind for task in tasks for kind in task.takes}
     for subject in subjects:
         if (kind := kind_of_subject(subject)) not in takes:
-            known = "; ".join(f"{task.card.name} takes a {task.takes}" for task in tasks)
+            known = "; ".join(f"{task.card.name} takes a {' or a '.join(task.takes)}" for task in tasks)
             raise UsageError(f"'{subject}' is a {kind}, and no task of suite {suite.name} takes one ({known})")
 
 

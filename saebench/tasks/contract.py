@@ -215,8 +215,8 @@ class Task(abc.ABC):
     """One protocol with a version."""
 
     card: Card
-    takes: Literal["dictionary", "concept", "set", "pair", "recipe"] = "dictionary"
-    """The kind of subject that it scores; the plan hands it no other."""
+    takes: tuple[Literal["dictionary", "concept", "set", "pair", "recipe"], ...] = ("dictionary",)
+    """The kinds of subjects that it scores; the plan hands it no other."""
     parameters: type[Params] = Params
     """The model of what a suite may set."""
 

@@ -24,7 +24,7 @@ RANDOM = [f"control:random?seed={seed}" for seed in range(4)]
 class Agree(Task):
     """Mean cosine of the first atoms of every two members: a toy of consistency."""
 
-    takes = "set"
+    takes = ("set",)
     card = Card(
         id="agree",
         version=1,

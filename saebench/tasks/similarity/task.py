@@ -45,7 +45,7 @@ class Similarity(Task):
     """Compares the two members of a pair. Metrics: `card.METRICS`."""
 
     card = CARD
-    takes = "pair"
+    takes = ("pair",)
     parameters = SimilarityParams
 
     def needs(self, subject: Subject) -> tuple[Request, ...]:
