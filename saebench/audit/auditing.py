@@ -142,7 +142,12 @@ class Truth:
 
 
 def hold_against_truth(task: Task, request: Request, settings: Settings, progress: Progress) -> Truth:
-    """Score the sweep on the world with the task and with the ground truth; a task that cannot run there says why."""
+    """Score the sweep on the world with the task and with the ground truth.
+
+    The ground truth itself, and a task that cannot run there, have a reason instead.
+    """
+    if request.task == TRUTH_TASK:
+        return Truth(reason="it is the ground truth that other tasks are held against")
     folder = request.settings.out / FOLDER / "worlds" / request.world.replace(":", "-")
     suite = load_suite(TRUTH_SUITE).model_copy(update={"lm": request.world, "controls": []})
     on_world = replace(settings, lm=request.world, site=SITE, dtype=None, seeds=(suite.eval_seeds[0],))

@@ -126,6 +126,8 @@ QUESTIONS: Mapping[str, Callable[[Samples, Path], Params]] = {
     "scr@1": crossed,
 }
 """Tasks that read labelled texts, with what writes them."""
+WITHOUT_NEXT_TOKENS: Mapping[str, Params] = {"seed_consistency@1": {"fingerprints_per_band": 0}}
+"""What a task leaves out where there is no next token."""
 
 
 def questions_for(task: str, world: World, folder: Path) -> Params:
@@ -135,7 +137,7 @@ def questions_for(task: str, world: World, folder: Path) -> Params:
         UsageError: the world has no features of the kind that the task asks for.
     """
     if task not in QUESTIONS:
-        return {}
+        return dict(WITHOUT_NEXT_TOKENS.get(task, {}))
     params = QUESTIONS[task](Samples(world), folder)
     asked: Sequence[str] = next(value for value in params.values() if isinstance(value, list))
     if not asked:
