@@ -1,0 +1,95 @@
+"""What is scored: one dictionary, or several together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from saebench.subjects.spec import GROUPS, parse
+
+if TYPE_CHECKING:
+    import torch
+
+    from saebench.dictionaries.contract import Dictionary
+    from saebench.tasks.contract import Role
+
+
+@dataclass
+class DictionarySubject:
+    """One dictionary to score; `make` builds it on first use and `release` lets it go."""
+
+    spec: str
+    name: str
+    site: str
+    fingerprint: str
+    architecture: str
+    make: Callable[[], Dictionary]
+    device: torch.device
+    dtype: torch.dtype
+    role: Role | None = None
+    kind: str = "dictionary"
+    _made: Dictionary | None = None
+
+    @property
+    def members(self) -> tuple[DictionarySubject, ...]:
+        """Itself."""
+        return (self,)
+
+    def dictionary(self) -> Dictionary:
+        """The dictionary on the model's device and dtype."""
+        if self._made is None:
+            self._made = self.make().to(self.device, self.dtype)
+        return self._made
+
+    def release(self) -> None:
+        """Forget the tensors; the next `dictionary()` makes them again."""
+        self._made = None
+
+
+@dataclass
+class GroupSubject:
+    """Dictionaries that are scored together: a set that differs in training seed alone, or a pair, in order."""
+
+    spec: str
+    name: str
+    kind: str
+    """set or pair."""
+    site: str
+    """Of the first member; the second of a pair may have one of its own."""
+    fingerprint: str
+    members: tuple[DictionarySubject, ...]
+    role: Role | None = None
+    """The members' role, where all have the same."""
+
+    @property
+    def architecture(self) -> str:
+        """The members' architecture; all of them where they differ."""
+        return "+".join(dict.fromkeys(member.architecture for member in self.members))
+
+    def dictionary(self) -> Dictionary:
+        """It has several.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(f"{self.spec} has {len(self.members)} dictionaries: ask its members")
+
+    def release(self) -> None:
+        """Forget the tensors of all members."""
+        for member in self.members:
+            member.release()
+
+
+ScoredSubject = DictionarySubject | GroupSubject
+
+
+def distinct(subjects: list[ScoredSubject]) -> list[ScoredSubject]:
+    """Each subject once, by fingerprint, under names that a table can tell apart."""
+    kept = list({subject.fingerprint: subject for subject in reversed(subjects)}.values())[::-1]
+    names = [subject.name for subject in kept]
+    for subject in kept:
+        if names.count(subject.name) > 1:
+            parts = [] if subject.kind in GROUPS else parse(subject.spec).body.rstrip("/").split("/")
+            subject.name = "-".join(parts[-2:]) if len(parts) > 1 else f"{subject.name}-{subject.fingerprint[:6]}"
+    return kept

@@ -1,0 +1,82 @@
+"""The grammar of subject specifications: `PREFIX:BODY?key=value&...`, or a path; see `PREFIXES`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from saebench.errors import UnknownName, UsageError
+from saebench.registry import near_misses
+
+FORMATS = ("sae_lens", "hf", "dictionary_learning", "sparsify")
+GROUPS = ("set", "pair")
+PREFIXES = (*FORMATS, "baseline", "control", *GROUPS, "recipe")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A parsed subject specification."""
+
+    text: str
+    prefix: str
+    """One of `PREFIXES`, or "path"."""
+    body: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse(text: str) -> Spec:
+    """Split a specification.
+
+    Raises:
+        UnknownName: the prefix is none of `PREFIXES`.
+        UsageError: the body is empty.
+    """
+    prefix, colon, rest = text.partition(":")
+    if not colon or "/" in prefix or "\\" in prefix or len(prefix) == 1 or Path(text).exists():
+        return Spec(text, "path", text)
+    if prefix not in PREFIXES:
+        known = dict.fromkeys(PREFIXES)
+        raise UnknownName("subject prefix", prefix, near_misses(prefix, known), PREFIXES, "A path needs no prefix.")
+    body, _, query = (rest, "", "") if prefix in GROUPS else rest.partition("?")
+    if not body:
+        raise UsageError(f"subject '{text}' names nothing after '{prefix}:'")
+    return Spec(text, prefix, body, parameters_of(query))
+
+
+def parameters_of(query: str) -> dict[str, str]:
+    """`key=value&key=value`, taken as it stands: paths may hold any character but `&`.
+
+    `of=` names another subject. One with parameters of its own takes all that follows, so it comes last.
+    """
+    before, found, nested = f"&{query}".partition("&of=")
+    own = {}
+    if found:
+        of, _, after = (nested, "", "") if "?" in nested else nested.partition("&")
+        own["of"] = of
+        before = f"{before}&{after}"
+    pairs = (pair.partition("=") for pair in before.split("&") if pair)
+    return {key: value for key, _, value in pairs} | own
+
+
+def kind_of(text: str) -> str:
+    """What kind of subject `text` names: dictionary, set, pair or recipe."""
+    prefix = parse(text).prefix
+    return prefix if prefix in {*GROUPS, "recipe"} else "dictionary"
+
+
+def short_name(text: str) -> str:
+    """A name for tables: the last part of a path or specification."""
+    return parse(text).body.rstrip("/").split("/")[-1] or text
+
+
+def expect_parameters(spec: Spec, allowed: tuple[str, ...]) -> None:
+    """Refuse parameters that a control does not have.
+
+    Raises:
+        UsageError: naming the first unknown one.
+    """
+    for key in spec.parameters:
+        if key not in allowed:
+            known = ", ".join(allowed) or "none"
+            raise UsageError(f"subject '{spec.text}': no parameter '{key}' (it has: {known})")
