@@ -21,7 +21,7 @@ from saebench.stats.reliability import (
 )
 from saebench.tasks.contract import Card, Metric
 
-NO_SUBJECT = "no subject has this metric under every seed"
+NO_SUBJECT = "no trained subject has this metric under every seed"
 
 
 def audit_metric(
@@ -40,12 +40,12 @@ def audit_metric(
     rows = [row for row, one in enumerate(kept) if one.role == TRAINED]
     trained, members = scores[rows] if rows else scores, [kept[row] for row in rows]
     lacking = Quantity(None, undefined=NO_SUBJECT)
-    noise = reseed_sd(scores) if len(kept) else lacking
-    paired = paired_sd(scores) if len(kept) else lacking
+    noise = reseed_sd(trained) if rows else lacking
+    paired = paired_sd(trained) if rows else lacking
     means = trained.mean(1).tolist() if rows else []
     found = {
         "reseed_sd": noise,
-        "cv": coefficient_of_variation(scores) if len(kept) else lacking,
+        "cv": coefficient_of_variation(trained) if rows else lacking,
         "smallest_reliable": scaled(noise, SINGLE_SEED),
         "smallest_reliable_paired": scaled(paired, 1.96),
         "snr": signal_to_noise(trained) if rows else lacking,

@@ -65,13 +65,13 @@ class MetricAudit(_Wire):
 
     metric: str
     reseed_sd: Measured
-    """Standard deviation over evaluation seeds of one subject, pooled over subjects; n: its degrees of freedom."""
+    """Standard deviation over evaluation seeds of one trained subject, pooled over them; n: its degrees of freedom."""
     cv: Measured
     """reseed_sd / |mean over subjects and seeds|; n as there."""
     smallest_reliable: Measured
     """2.77 reseed_sd: two scores from two seeds that differ by less may be one score; n as there."""
     smallest_reliable_paired: Measured
-    """1.96 standard deviations over seeds of the difference of two subjects: for scores of the same seed."""
+    """1.96 standard deviations over seeds of the difference of two trained subjects: for scores of one seed."""
     snr: Measured
     """Spread of the trained subjects' true scores over reseed_sd; n: trained subjects."""
     separated: Measured
