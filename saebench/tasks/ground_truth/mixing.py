@@ -15,6 +15,8 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 TOGETHER = 0.1
 """Correlation (of being on) from which two features fire together."""
+FEW = 64
+"""Features that are all looked at; of more, so many are drawn."""
 
 
 def mixing(atoms: Array, own: Array, directions: Array, partners: Array) -> tuple[Array, Array]:
@@ -60,7 +62,13 @@ def strangers(partners: Array, related: Array, seed: int) -> Array:
     out = np.full(partners.shape, -1)
     for feature in range(size):
         wanted = int((partners[feature] >= 0).sum())
-        free = np.setdiff1d(np.arange(size), [feature, *related[feature]])
-        chosen = draw.permutation(free)[:wanted]
+        taken = {feature, *related[feature].tolist()}
+        chosen: list[int] = []
+        for one in draw.permutation(size).tolist() if size <= FEW else draw.integers(0, size, FEW).tolist():
+            if len(chosen) == wanted:
+                break
+            if one not in taken:
+                chosen.append(one)
+                taken.add(one)
         out[feature, : len(chosen)] = chosen
     return out

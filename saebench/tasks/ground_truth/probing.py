@@ -40,7 +40,7 @@ def probe_f1(codes: sparse.csc_array, on: sparse.csc_array, chooses: Array, leas
     for start in range(0, on.shape[1], CHUNK):
         features = np.arange(start, min(start + CHUNK, on.shape[1]))
         related = correlations(first, sparse.csc_array(wanted[:, features]))
-        tried = np.argsort(-np.abs(related), axis=0, kind="stable")[:TRIED]
+        tried = strongest(np.abs(related))
         for place, feature in enumerate(features.tolist()):
             if counted[feature]:
                 signs = {int(latent): float(np.sign(related[latent, place])) for latent in tried[:, place]}
@@ -62,6 +62,16 @@ def correlations(codes: sparse.csc_array, on: sparse.csc_array) -> Array:
     return related
 
 
+def strongest(related: Array) -> Array:
+    """The rows with the largest values of each column, `[at most TRIED, columns]`, largest first."""
+    if len(related) > TRIED:
+        rows = np.argpartition(-related, TRIED, axis=0)[:TRIED]
+    else:
+        rows = np.broadcast_to(np.arange(len(related))[:, None], related.shape)
+    order = np.argsort(-np.take_along_axis(related, rows, 0), axis=0, kind="stable")
+    return np.take_along_axis(rows, order, 0)
+
+
 def column(matrix: sparse.csc_array, place: int) -> tuple[Array, Array]:
     """Rows and values of what is stored in one column."""
     part = slice(matrix.indptr[place], matrix.indptr[place + 1])
@@ -73,9 +83,10 @@ def _score(
 ) -> float:
     """F1 on the second half of the latent and threshold that are best on the first."""
     best, chosen = 0.0, None
+    positive, tested = _mark(wanted, first.shape[0]), _mark(held, second.shape[0])
     for latent, sign in signs.items():
         rows, values = column(first, latent)
-        threshold, value = best_threshold(sign * values, np.isin(rows, wanted), len(wanted))
+        threshold, value = best_threshold(sign * values, positive[rows], len(wanted))
         if value > best:
             best, chosen = value, (latent, sign, threshold)
     if chosen is None:
@@ -83,7 +94,14 @@ def _score(
     latent, sign, threshold = chosen
     rows, values = column(second, latent)
     predicted = rows[sign * values >= threshold]
-    return 2 * int(np.isin(predicted, held).sum()) / (len(predicted) + len(held))
+    return 2 * int(tested[predicted].sum()) / (len(predicted) + len(held))
+
+
+def _mark(rows: Array, n: int) -> Array:
+    """True at some of n rows."""
+    mark = np.zeros(n, dtype=bool)
+    mark[rows] = True
+    return mark
 
 
 def best_threshold(values: Array, positive: Array, positives: int) -> tuple[float, float]:
