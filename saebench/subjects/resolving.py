@@ -8,7 +8,7 @@ from saebench.errors import UsageError
 from saebench.fingerprint import digest
 from saebench.subjects.groups import group_name, members_of
 from saebench.subjects.makers import BASELINES, CONTROLS
-from saebench.subjects.scored import DictionarySubject, GroupSubject, ScoredSubject
+from saebench.subjects.scored import DictionarySubject, GroupSubject, ScoredSubject, tell_apart
 from saebench.subjects.spec import GROUPS, parse
 from saebench.subjects.stage import Stage
 from saebench.subjects.stored import load_dictionary, stored
@@ -56,6 +56,8 @@ def resolve_group(text: str, stage: Stage) -> GroupSubject:
     for other in others:
         own = site_of(other) if kind == "pair" else None
         members.append(resolve_one(other, replace(stage, site=own or stage.site)))
+    if kind == "pair":
+        tell_apart(members)
     stamps = [[member.fingerprint, member.site] for member in members]
     roles = {member.role for member in members}
     return GroupSubject(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from saebench.subjects.spec import GROUPS, parse
+from saebench.subjects.spec import parse
 
 if TYPE_CHECKING:
     import torch
@@ -87,9 +88,26 @@ ScoredSubject = DictionarySubject | GroupSubject
 def distinct(subjects: list[ScoredSubject]) -> list[ScoredSubject]:
     """Each subject once, by fingerprint, under names that a table can tell apart."""
     kept = list({subject.fingerprint: subject for subject in reversed(subjects)}.values())[::-1]
-    names = [subject.name for subject in kept]
-    for subject in kept:
-        if names.count(subject.name) > 1:
-            parts = [] if subject.kind in GROUPS else parse(subject.spec).body.rstrip("/").split("/")
-            subject.name = "-".join(parts[-2:]) if len(parts) > 1 else f"{subject.name}-{subject.fingerprint[:6]}"
+    tell_apart(kept)
     return kept
+
+
+def tell_apart(subjects: Sequence[ScoredSubject]) -> None:
+    """Give subjects of one name that of their folder too, and where that is alike the start of their fingerprint."""
+    for longer in (with_folder, with_fingerprint):
+        names = [subject.name for subject in subjects]
+        for subject in subjects:
+            if names.count(subject.name) > 1:
+                subject.name = longer(subject)
+
+
+def with_folder(subject: ScoredSubject) -> str:
+    """`FOLDER-NAME`, the folder being the one that holds the dictionary, or all members of a set."""
+    folders = {Path(parse(member.spec).body.rstrip("/")).parent.name for member in subject.members}
+    folder = folders.pop() if len(folders) == 1 else ""
+    return f"{folder}-{subject.name}" if folder and subject.kind != "pair" else subject.name
+
+
+def with_fingerprint(subject: ScoredSubject) -> str:
+    """`NAME-123abc`."""
+    return f"{subject.name}-{subject.fingerprint[:6]}"

@@ -103,6 +103,16 @@ def test_a_pattern_names_members_and_the_permuted_set_follows(world, suite):
     assert permuted.subject.spec.count("control:permuted?seed=") == 2
 
 
+def test_names_that_are_alike_are_told_apart_by_folder(world, suite):
+    for folder in ("short", "long"):
+        for copy in ("topk-s0", "topk-s1"):
+            shutil.copytree(world.dictionary, Path(folder) / copy)
+    scene, plan = plan_suite(["set:short/topk*"], str(suite), Settings(Path("results")))
+    assert [unit.subject.name for unit in plan.units if not unit.subject.role] == ["topk x2"]
+    pair = resolve("pair:short/topk-s0,long/topk-s0", scene.stage(world.site, 0))
+    assert pair.name == "short-topk-s0 ~ long-topk-s0"
+
+
 @pytest.mark.parametrize(
     ("subject", "words"),
     [
