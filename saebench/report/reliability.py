@@ -68,7 +68,7 @@ def reasons_of(metrics: Sequence[MetricAudit]) -> list[str]:
             found.setdefault(reason, []).append(label(one.metric))
     everywhere = len(metrics)
     return [
-        f"{reason}." if len(names) == everywhere else f"{', '.join(names)}: {reason}."
+        f"{reason[:1].upper()}{reason[1:]}." if len(names) == everywhere else f"{', '.join(names)}: {reason}."
         for reason, names in found.items()
     ]
 
