@@ -25,8 +25,8 @@ HEAD = (
     "Controls in order",
 )
 LEGEND = (
-    "Reseed sd: spread of a trained subject's score over evaluation seeds. Smallest reliable difference: two scores that "
-    "differ by less may be equal (5 %), from two seeds or from the same one. Signal / noise: spread of trained "
+    "Reseed sd: spread of a trained subject's score over evaluation seeds. Smallest reliable difference: two scores "
+    "that differ by less may be equal (5 %), from two seeds or from the same one. Signal / noise: spread of trained "
     "subjects over reseed sd. Rank agreement: Spearman correlation with ground-truth F1 on a synthetic world. "
     "A dash: see the reasons below."
 )

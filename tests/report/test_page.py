@@ -239,7 +239,7 @@ def test_an_audit_stands_beside_each_metric_and_below_the_table() -> None:
     assert ["not audited"] in badges.values(), "a metric that the audit does not name"
     details = page.all("details", "audit")[0]
     assert "5 seeds, 1 subject (a)" in details.text
-    assert "signal to noise 0.40" in details.text
+    assert "Signal to noise 0.40." in details.text, "a reason for all metrics stands alone"
     assert "<b>not measured</b>" in details.text, "escaped"
 
 
