@@ -89,27 +89,31 @@ def check_order(
 def judge(card: Card, found: Mapping[str, Quantity], order: Sequence[OrderCheck]) -> tuple[Verdict, tuple[str, ...]]:
     """The verdict, and what speaks against "sound".
 
-    unfit: the card says so, a control stands out of order, or agreement with ground truth is below zero with its whole
-    interval. weak: seeds move it as much as subjects do (snr < 1), fewer than half of the pairs of trained subjects
+    unfit: the card says so; or agreement with ground truth lies below zero with its whole interval; or a control stands
+    out of order, seeds move the metric as much as subjects do, and no agreement with ground truth speaks for it.
+    weak: a control stands out of order, signal to noise is below 1, fewer than half of the pairs of trained subjects
     are told apart, longer training does not raise it in most pairs, or agreement with ground truth may be zero.
     """
+    truth, noisy = found["validity_f1"], _below(found["snr"].value, 1.0)
+    agrees = truth.low is not None and truth.low > 0
+    ends = f"{truth.value:.2f} [{truth.low:.2f}, {truth.high:.2f}]" if _whole(truth) else ""
+    said = f"rank correlation with ground-truth F1 {ends}" if ends else ""
+    violated = [f"{one.better} does not stand above {one.worse}" for one in order if one.held is False]
     unfit = [card.unfit] if card.unfit else []
-    unfit += [f"{one.better} does not stand above {one.worse}" for one in order if one.held is False]
-    weak = []
-    if _below(found["snr"].value, 1.0):
-        weak.append(f"signal to noise {found['snr'].value:.2f}")
+    unfit += [said] if _below(truth.high, 0.0) else []
+    unfit += violated if violated and noisy and not agrees else []
+    weak = [reason for reason in violated if reason not in unfit]
+    weak += [f"signal to noise {found['snr'].value:.2f}"] if noisy else []
     if _below(found["separated"].value, 0.5):
         weak.append(f"tells {found['separated'].value:.0%} of the pairs of trained subjects apart")
     if _below(found["trend"].value, 0.5):
         weak.append(f"rises with training in {found['trend'].value:.0%} of the pairs")
-    truth = found["validity_f1"]
-    if truth.value is not None and truth.low is not None and truth.high is not None:
-        said = f"rank correlation with ground-truth F1 {truth.value:.2f} [{truth.low:.2f}, {truth.high:.2f}]"
-        if truth.high < 0:
-            unfit.append(said)
-        elif truth.low <= 0:
-            weak.append(said)
+    weak += [said] if said and not agrees and said not in unfit else []
     return ("unfit" if unfit else "weak" if weak else "sound"), (*unfit, *weak)
+
+
+def _whole(quantity: Quantity) -> bool:
+    return None not in (quantity.value, quantity.low, quantity.high)
 
 
 def _below(value: float | None, limit: float) -> bool:

@@ -60,9 +60,15 @@ def test_a_metric_that_falls_with_training_far_beyond_its_noise_is_sound():
     assert (found.verdict, found.reasons) == ("sound", ())
 
 
-def test_a_control_out_of_order_makes_it_unfit():
-    found = audit(card(Above("loss", "random", "trained")), PANEL)
-    assert (found.verdict, found.reasons) == ("unfit", ("random does not stand above trained",))
+def test_a_control_out_of_order_makes_it_weak_and_with_noise_beside_it_unfit():
+    wrong = card(Above("loss", "random", "trained"))
+    reason = "random does not stand above trained"
+    assert audit(wrong, PANEL).reasons == (reason,)
+    assert audit(wrong, PANEL).verdict == "weak"
+    noisy = [subject("a", around(1.1, 1.0)), subject("b", around(1.0, -1.0)), PANEL[2]]
+    assert audit(wrong, noisy).verdict == "unfit"
+    agreeing = {**UNKNOWN, "f1": Quantity(0.8, 0.4, 0.95, 10)}
+    assert audit(wrong, noisy, agreeing).verdict == "weak", "agreement with the truth speaks for it"
 
 
 def test_noise_as_large_as_the_differences_makes_it_weak():
