@@ -184,20 +184,16 @@ def describe(name: str, out: Path) -> tuple[Row, str]:
 
 
 def card(name: str, out: Path) -> str:
-    """The protocol card of a task with what an audit found, or an empty text."""
+    """The protocol card of a task, or an empty text; an audit of the results folder replaces the published one."""
+    from saebench.report.reliability import TITLE, audit_markdown
+    from saebench.results.audits import FOLDER, read_audit
+
     file = packaged("suites") / "cards" / f"{name}.md"
     prose = file.read_text() if file.is_file() else ""
-    return "\n".join(part for part in (prose, measured_reliability(name, out)) if part)
-
-
-def measured_reliability(name: str, out: Path) -> str:
-    """The audit of a task as Markdown, or an empty text."""
-    from saebench.report.reliability import audit_markdown
-    from saebench.results.audits import audit_of
-    from saebench.tasks import TASKS
-
-    audit = audit_of(TASKS.get(name).card, out) if name in TASKS else None
-    return audit_markdown(audit) if audit else ""
+    own = out / FOLDER / f"{name}.json"
+    if not own.is_file():
+        return prose
+    return f"{prose.partition(TITLE)[0].rstrip()}\n\n{audit_markdown(read_audit(own))}".lstrip()
 
 
 def _suite(name: str, out: Path) -> Row:

@@ -24,6 +24,7 @@ HEAD = (
     "Rank agreement with true F1",
     "Controls in order",
 )
+TITLE = "## Measured reliability"
 LEGEND = (
     "Reseed sd: spread of a trained subject's score over evaluation seeds. Smallest reliable difference: two scores "
     "that differ by less may be equal (5 %), from two seeds or from the same one. Signal / noise: spread of trained "
@@ -119,7 +120,7 @@ def audit_markdown(record: AuditRecord, names: Sequence[str] | None = None) -> s
     lines = [list(HEAD), ["---", "---", *["---:"] * (len(HEAD) - 2)], *(audit_row(one) for one in metrics)]
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     reasons = "\n".join(f"- {reason}" for reason in reasons_of(metrics))
-    return f"## Measured reliability\n\n{settings_text(record)}.\n\n{body}\n\n{LEGEND}\n\n{reasons}\n"
+    return f"{TITLE}\n\n{settings_text(record)}.\n\n{body}\n\n{LEGEND}\n\n{reasons}\n"
 
 
 def _number(one: Measured) -> str:
