@@ -93,6 +93,11 @@ class SparseAutoencoder(nn.Module, Dictionary):
             return None
         return 0 if self.weights()[name].shape[0] == self.d_dict else None
 
+    @property
+    def in_input_units(self) -> frozenset[str]:
+        """Names of the weights that scale with the input: biases and thresholds."""
+        return frozenset({"b_dec", "threshold", *self.composition.encoder.in_input_units})
+
     # Training
 
     def set_scale(self, sample: Tensor) -> None:
@@ -167,14 +172,12 @@ class SparseAutoencoder(nn.Module, Dictionary):
         Everything in units of the input (biases, thresholds) is divided by the constant, weights stay: codes are in
         units of the raw input then, and atoms keep their norms.
         """
-        blocks = self.composition
-        in_input_units = {"b_dec", "threshold", *blocks.encoder.in_input_units}
         scale = self.scale.cpu().double()
         weights = {
-            name: weight.detach().cpu().double() / scale if name in in_input_units else weight.detach()
+            name: weight.detach().cpu().double() / scale if name in self.in_input_units else weight.detach()
             for name, weight in self.weights().items()
         }
-        folded = self.rewritten(replace(blocks, preprocess=Raw()), weights)
+        folded = self.rewritten(replace(self.composition, preprocess=Raw()), weights)
         folded.scale.fill_(1)
         return folded
 

@@ -110,16 +110,7 @@ class MemberRun:
             NonFiniteLossError: the loss is NaN or infinite; nothing was updated.
         """
         self.whole = False
-        state = TrainingState(
-            step=self.step,
-            total_steps=self.settings.steps,
-            tokens_since_fired=self.silent,
-            dead_after=self.dead_after,
-            coefficients=self.member.composition.coefficients(),
-            generator=self.generator,
-        )
-        for control in self.controls:
-            control.before_step(state)
+        state = self._next()
         result = self.model.training_pass(batch, state)
         if not math.isfinite(result.loss.item()):
             raise NonFiniteLossError
@@ -137,6 +128,20 @@ class MemberRun:
         if self.step in (1, self.settings.steps) or self.step % self.settings.log_every == 0:
             self._log(batch, result, lr, state.coefficients)
         self.whole = True
+
+    def _next(self) -> TrainingState:
+        """What the coming step is told, with the coefficients that controllers give it."""
+        state = TrainingState(
+            step=self.step,
+            total_steps=self.settings.steps,
+            tokens_since_fired=self.silent,
+            dead_after=self.dead_after,
+            coefficients=self.member.composition.coefficients(),
+            generator=self.generator,
+        )
+        for control in self.controls:
+            control.before_step(state)
+        return state
 
     def _log(self, batch: Tensor, result: TrainingPass, lr: float, coefficients: dict[str, float]) -> None:
         with torch.no_grad():
@@ -179,6 +184,8 @@ class MemberRun:
     def finish(self) -> SparseAutoencoder:
         """The trained dictionary, reading raw activations; written to the folder, where the state is then removed.
 
+        Its provenance holds the coefficients that the next step would have had, for a training that goes on.
+
         Raises:
             StorageError: the disk is full or the folder cannot be written.
         """
@@ -187,7 +194,7 @@ class MemberRun:
             architecture=self.member.composition.architecture,
             train_seed=self.member.train_seed,
             tokens=self.tokens,
-            extra={**self.provenance.extra, "training": self.record},
+            extra={**self.provenance.extra, "training": {**self.record, "coefficients": self._next().coefficients}},
         )
         trained = self.model.fold()
         if self.folder is not None:

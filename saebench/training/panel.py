@@ -69,7 +69,7 @@ def train_panel(
     if len(set(names)) < len(names):
         raise UsageError("two members of the panel have the same name")
     folders = {name: out / name if out is not None else None for name in names}
-    records = {member.name: _record(member, settings, sites, provenance) for member in members}
+    records = {member.name: record_of(member, settings, sites, provenance) for member in members}
     if not resume:
         _require_fresh(folders)
     trained: dict[str, Dictionary] = {}
@@ -83,11 +83,13 @@ def train_panel(
             _open(member, settings, records[member.name], stream, sites, provenance, folders[member.name])
             for member in waiting
         ]
-        trained.update(_train(runs, stream, settings, progress))
+        trained.update(train_runs(runs, stream, settings, progress))
     return {name: trained[name] for name in names}
 
 
-def _record(member: Member, settings: TrainSettings, sites: tuple[str, ...], provenance: Provenance) -> dict[str, Any]:
+def record_of(
+    member: Member, settings: TrainSettings, sites: tuple[str, ...], provenance: Provenance
+) -> dict[str, Any]:
     """Everything that the result depends on, as JSON values."""
     shared = {name: value for name, value in asdict(settings).items() if name not in FREE}
     record = {
@@ -150,7 +152,7 @@ def _open(
     return run
 
 
-def _train(
+def train_runs(
     runs: Sequence[MemberRun], stream: Stream, settings: TrainSettings, progress: Progress
 ) -> dict[str, Dictionary]:
     """Bring all runs to the last step and finish them."""

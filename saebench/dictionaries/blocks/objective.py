@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -31,6 +31,10 @@ class Objective(Block, abc.ABC):
     def prefixes(self, width: int, state: TrainingState) -> tuple[int, ...]:
         """Prefix widths of this step, ascending, the last is `width`; () without nesting."""
         return ()
+
+    def widened(self, width: int, added: int) -> Objective:
+        """The objective once `added` latents stand behind the first `width`: those keep what they were asked for."""
+        return self
 
     @abc.abstractmethod
     def loss(self, seen: Pass) -> Tensor:
@@ -81,6 +85,11 @@ class FixedPrefixes(Nested):
 
     def prefixes(self, width: int, state: TrainingState) -> tuple[int, ...]:
         return tuple(sorted({max(1, round(end * width)) for end in self.ends}))
+
+    def widened(self, width: int, added: int) -> FixedPrefixes:
+        """The inner prefixes stay where they are, and new latents belong to the outermost alone."""
+        inner = {max(1, round(end * width)) for end in self.ends} - {width}
+        return replace(self, ends=(*(end / (width + added) for end in sorted(inner)), 1.0)) if added else self
 
 
 @block("objective", "sampled_prefixes")
