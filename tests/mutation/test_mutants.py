@@ -15,38 +15,43 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 TASK = "saebench/tasks/reconstruction/task.py"
 CARD = "saebench/tasks/reconstruction/card.py"
+RECONSTRUCTION = "tests/tasks/test_reconstruction.py"
 
 MUTANTS = [
     pytest.param(
-        TASK, "(x - mean).square().sum(1)", "x.square().sum(1)", "tests/tasks", id="variance about zero, not the mean"
+        TASK, "(x - mean).square().sum(1)", "x.square().sum(1)", RECONSTRUCTION, id="variance about zero, not the mean"
     ),
     pytest.param(
-        TASK, "predicts = mask[:, :-1] & mask[:, 1:]", "predicts = mask[:, 1:]", "tests/tasks", id="masked losses count"
+        TASK,
+        "predicts = mask[:, :-1] & mask[:, 1:]",
+        "predicts = mask[:, 1:]",
+        RECONSTRUCTION,
+        id="masked losses count",
     ),
     pytest.param(
         TASK,
         "changed = block.x.clone()",
         "changed = torch.zeros_like(block.x)",
-        "tests/tasks",
+        RECONSTRUCTION,
         id="masked positions are ablated too",
     ),
     pytest.param(
         "saebench/tasks/reconstruction/clean.py",
         "(log_p - log_q)",
         "(log_q - log_q)",
-        "tests/tasks",
+        RECONSTRUCTION,
         id="divergence from itself",
     ),
-    pytest.param(TASK, "(fired == 0).astype", "(fired <= 1).astype", "tests/tasks", id="nearly dead counts as dead"),
+    pytest.param(TASK, "(fired == 0).astype", "(fired <= 1).astype", RECONSTRUCTION, id="nearly dead counts as dead"),
     pytest.param(
         CARD,
         '{"ce_zero": 1, "ce_clean": -1}',
         '{"ce_zero": 1, "ce_spliced": -1}',
-        "tests/tasks",
+        RECONSTRUCTION,
         id="wrong denominator",
     ),
     pytest.param(
-        TASK, "fired[key] = arrays", "fired[key] = 0 * arrays", "tests/tasks", id="a resumed run forgets what fired"
+        TASK, "fired[key] = arrays", "fired[key] = 0 * arrays", RECONSTRUCTION, id="a resumed run forgets what fired"
     ),
     pytest.param(
         "saebench/lm/model.py",
@@ -85,6 +90,20 @@ MUTANTS = [
         "weight",
         "tests/tasks/test_absorption.py",
         id="a latent of one word stands for its letter",
+    ),
+    pytest.param(
+        "saebench/stats/jackknife.py",
+        "kept = (owners != name) & (partners != name)",
+        "kept = owners != name",
+        "tests/stats/test_jackknife.py",
+        id="a pair survives one of its seeds",
+    ),
+    pytest.param(
+        "saebench/stats/reliability.py",
+        "SINGLE_SEED = 1.96 * math.sqrt(2)",
+        "SINGLE_SEED = 1.96",
+        "tests/stats/test_reliability.py",
+        id="two scores are as sure as one",
     ),
 ]
 
