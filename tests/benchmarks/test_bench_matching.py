@@ -5,7 +5,8 @@ of the rows have a partner at cosine 0.89, the others have none; "seed": every d
 
 Measured on one thread, at low priority, of a two-core machine that was busy with other work (exact; candidates):
 8,192 random 14.6 s, 1.2 GiB; 6.7 s, 0.7 GiB; half 8.0; 6.1 s; seed 3.8; 3.7 s: the same assignment in all three, with
-bounds of 1.3e-5, 1.1e-5 and 9e-7. 65,536 half, candidates: 488 s, 2.2 GiB, bound 8.9e-6.
+bounds of 1.3e-5, 1.1e-5 and 9e-7. 16,384 half 41.8 s, 2.9 GiB; 32.6 s, 1.1 GiB: the same assignment, bound 1.2e-5; seed
+15.5; 34.7 s: error 1.5e-5, bound 4.3e-4. 65,536 half, candidates: 488 s, 2.2 GiB, bound 8.9e-6.
 """
 
 from __future__ import annotations

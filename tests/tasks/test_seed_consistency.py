@@ -121,7 +121,7 @@ def same(made: dict[str, float | None], other: dict[str, float | None]) -> None:
 
 
 def test_the_task_takes_sets_and_hands_out_mcc():
-    assert SeedConsistency.takes == "set"
+    assert SeedConsistency.takes == ("set",)
     assert seed_consistency.mcc is matching.mcc
 
 
