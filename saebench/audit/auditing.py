@@ -155,7 +155,6 @@ def hold_against_truth(task: Task, request: Request, settings: Settings, progres
     if not isinstance(scene.lm, SyntheticModel):
         raise UsageError(f"'{request.world}' is no synthetic world: 'saebench ls lms' lists those")
     sweep = train_sweep(scene, folder / "dictionaries", SITE, scene.lm.world.features)
-    known = known_truth(sweep, scene, on_world)
     subjects = sweep.subjects(task.takes[0])
     try:
         params = questions_for(request.task, scene.lm.world, folder / "questions" / request.task)
@@ -165,7 +164,7 @@ def hold_against_truth(task: Task, request: Request, settings: Settings, progres
         return Truth(reason=f"it cannot run on a synthetic world: {error}")
     if outcome.failures and not outcome.records:
         return Truth(reason=f"it cannot run on a synthetic world: {outcome.failures[0].message}")
-    records = outcome.records
+    records, known = outcome.records, known_truth(sweep, scene, on_world)
     truth = {
         name: tuple(float(np.mean([known[one][name] for one in fingerprints(record)])) for record in records)
         for name in TRUTH
