@@ -19,6 +19,8 @@ from saebench.stats.quantity import Quantity
 
 SINGLE_SEED = 1.96 * math.sqrt(2)
 """Two independent scores differ reliably (5 %) when they are so many standard deviations apart: 2.77."""
+ROUNDED = 1e-9
+"""A spread that is smaller than this share of the scores is rounding."""
 MIN_RANKED = 5
 """With fewer subjects a rank correlation has no interval worth its name."""
 
@@ -73,7 +75,7 @@ def signal_to_noise(scores: FloatArray) -> Quantity:
         return Quantity(
             None, n=subjects, undefined=f"{subjects} trained subjects and {seeds} seeds: two of each needed"
         )
-    if noise == 0:
+    if noise <= ROUNDED * float(np.abs(scores).max()):
         return Quantity(None, n=subjects, undefined="the score does not depend on the seed")
     signal = max(0.0, float(scores.mean(1).var(ddof=1)) - noise**2 / seeds)
     return Quantity(math.sqrt(signal) / noise, n=subjects)

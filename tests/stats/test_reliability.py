@@ -57,7 +57,9 @@ def test_equal_subjects_have_no_signal_on_average():
 
 
 def test_a_score_without_noise_has_no_ratio_but_a_reason():
-    found = reliability.signal_to_noise(np.repeat([[1.0], [2.0]], 5, axis=1))
+    scores = np.repeat([[0.1], [0.3]], 5, axis=1)
+    scores[0, 0] = np.nextafter(0.1, 1)
+    found = reliability.signal_to_noise(scores)
     assert (found.value, found.undefined) == (None, "the score does not depend on the seed")
 
 
