@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from saebench import registry
-    from saebench.api import compare, evaluate, load
+    from saebench.api import compare, evaluate, fit, load, save
     from saebench.results.frame import Results
     from saebench.training import train
 
-__all__ = ["Results", "compare", "evaluate", "load", "registry", "train"]
+__all__ = ["Results", "compare", "evaluate", "fit", "load", "registry", "save", "train"]
 
 _HOMES = {
     "Results": "saebench.results.frame",
     "compare": "saebench.api",
     "evaluate": "saebench.api",
+    "fit": "saebench.api",
     "load": "saebench.api",
+    "save": "saebench.api",
     "train": "saebench.training",
 }
 

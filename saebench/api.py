@@ -31,6 +31,68 @@ def load(spec: str | Path | object) -> Dictionary:
     return spec if isinstance(spec, Dictionary) else adapt(spec)
 
 
+def fit(
+    spec: str,
+    suite: str = "quick",
+    *,
+    lm: str | None = None,
+    site: str | None = None,
+    device: str = "auto",
+    dtype: str | None = None,
+) -> Dictionary:
+    """A baseline or control, fitted on the fit part of a suite's data; `save` keeps it.
+
+    ::
+
+        itda = saebench.fit("baseline:itda?l0=32&d_dict=2048", lm="smollm2-135m-instruct")
+        saebench.save(itda, "my_itda")          # a folder: `saebench run quick --subject my_itda`
+
+    It is the dictionary that `saebench run SUITE --subject SPEC` scores, and a fit is made once and found in the cache
+    from then on.
+
+    Args:
+        spec: as `baseline:itda?l0=32&d_dict=2048`; 'saebench ls baselines' lists them.
+        suite: name or path of the suite whose model, site, data and defaults are taken.
+        lm, site, dtype: override the suite's.
+        device: where it is fitted.
+
+    Raises:
+        UsageError: `spec` names no single dictionary, or has a parameter that it cannot have.
+        SiteError: the method cannot use activations of this site.
+    """
+    from saebench.errors import UsageError
+    from saebench.progress import Silent
+    from saebench.run.evaluate import Settings, set_scene
+    from saebench.run.suite import load_suite
+    from saebench.subjects import kind_of, resolve
+
+    if kind_of(spec) != "dictionary":
+        raise UsageError(f"'{spec}' names several dictionaries: fit them one by one")
+    scene = set_scene(load_suite(suite), Settings(Path(), lm, device=device, dtype=dtype), Silent())
+    where = site or scene.suite.site
+    if where is None:
+        raise UsageError(f"suite {suite} names no site: name one with site=")
+    return resolve(spec, scene.stage(where, scene.suite.eval_seeds[0])).dictionary()
+
+
+def save(dictionary: Dictionary, folder: str | Path) -> Path:
+    """Write a dictionary into a folder, which is a subject from then on: `load` and every command read it.
+
+    Raises:
+        UsageError: it is a stranger's object, of which only its own library knows how to save it.
+        CheckpointError: the dictionary is not sound.
+        StorageError: the disk is full or the folder cannot be written.
+    """
+    from saebench.dictionaries import checkpoints
+    from saebench.dictionaries.autoencoder import SparseAutoencoder
+    from saebench.dictionaries.fixed import FixedDictionary
+    from saebench.errors import UsageError
+
+    if not isinstance(dictionary, SparseAutoencoder | FixedDictionary):
+        raise UsageError(f"a {type(dictionary).__name__} is saved by the library that it comes from")
+    return checkpoints.save(dictionary, folder)
+
+
 def evaluate(
     subjects: str | object | Iterable[str | object],
     suite: str = "quick",

@@ -30,6 +30,11 @@ for _kind, _where in {
     "permuted_decoder": "saebench.baselines.controls:PermutedDecoder",
     "oracle": "saebench.baselines.oracle:Oracle",
     "pca": "saebench.baselines.pca:PrincipalComponents",
+    "ica": "saebench.baselines.ica:IndependentComponents",
+    "neurons": "saebench.baselines.neurons:Neurons",
+    "non_negative": "saebench.baselines.nonnegative:NonNegativeDictionary",
+    "pursuit": "saebench.baselines.pursued:PursuedDictionary",
+    "quantised": "saebench.baselines.quantised:QuantisedDictionary",
     "random_linear": "saebench.dictionaries.fakes:RandomLinear",
     "normalised": "saebench.dictionaries.foreign.normalised:NormalisedDictionary",
 }.items():

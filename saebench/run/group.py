@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import Any
 
 import torch
 
 from saebench.bench import Failure, FileJournal, GroupBench
+from saebench.dictionaries.labels import KEY as LABELS
 from saebench.fingerprint import digest
 from saebench.results.schema import ProvenanceRecord, ResultRecord, SubjectRecord
 from saebench.results.store import ResultStore
@@ -117,9 +119,7 @@ def describe_group(subject: GroupSubject) -> SubjectRecord:
 def describe_dictionary(subject: DictionarySubject) -> SubjectRecord:
     """A single dictionary."""
     dictionary = subject.dictionary()
-    provenance = dictionary.provenance.to_json()
-    documents = provenance.pop("documents")
-    provenance["documents"] = {"count": len(documents), "digest": digest(sorted(documents))}
+    provenance = shortened(dictionary.provenance.to_json())
     traits = {name: value for name, value in vars(dictionary.traits).items() if value}
     return SubjectRecord(
         spec=subject.spec,
@@ -133,6 +133,14 @@ def describe_dictionary(subject: DictionarySubject) -> SubjectRecord:
         traits=jsonable(traits),
         provenance=jsonable(provenance),
     )
+
+
+def shortened(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Provenance with its long lists, hashes of documents and labels of atoms, as a count and a digest."""
+    short = dict(provenance)
+    for key in {"documents", LABELS} & set(short):
+        short[key] = {"count": len(short[key]), "digest": digest(sorted(short[key]))}
+    return {key: shortened(value) if key in {"extra", "of"} else value for key, value in short.items()}
 
 
 def jsonable(value: Mapping[str, object]) -> dict[str, object]:

@@ -92,6 +92,7 @@ class Scene:
                 [self.rows("fit", eval_seed).fingerprint, self.suite.store_dtype],
             ),
             defaults=self.suite.defaults.model_dump(),
+            artefacts=self.artefacts,
         )
 
     def data_record(self, part: str, eval_seed: int) -> DataRecord:

@@ -27,7 +27,7 @@ BASELINES: Registry[Maker] = Registry("baseline", "saebench.baselines")
 for _name in ("identity", "mean", "random", "permuted", "oracle"):
     CONTROLS.add(_name, f"saebench.subjects.controls:{_name}")
 BASELINES.add("random", "saebench.subjects.controls:random")
-for _name in ("pca",):
+for _name in ("pca", "ica", "itda", "kmeans", "ksvd", "neurons", "nmf", "rvq", "snmf"):
     BASELINES.add(_name, f"saebench.subjects.baselines:{_name}")
 
 

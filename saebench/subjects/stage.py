@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from saebench.activations.artefacts import ArtefactStore
     from saebench.activations.sets import ActivationSet
     from saebench.lm.model import LanguageModel
 
@@ -25,6 +26,8 @@ class Stage:
     fit_fingerprint: str
     defaults: Mapping[str, Any]
     """`l0` and `d_dict` that the suite gives to controls without parameters."""
+    artefacts: ArtefactStore
+    """Where fitted baselines are kept."""
 
     def origin(self, part: str) -> dict[str, str]:
         """What identifies activations of a part: they are the fit data of a baseline."""

@@ -36,7 +36,9 @@ def load_dictionary(text: str) -> Dictionary:
         return foreign.load_foreign(spec.body, spec.prefix)
     if spec.prefix in GROUPS:
         raise UsageError(f"'{text}' names several dictionaries: name one of them")
-    raise UsageError(f"'{text}' is made from a model and data: score it with 'saebench run', it cannot be loaded alone")
+    raise UsageError(
+        f"'{text}' is made from a model and data: score it with 'saebench run', or keep it with saebench.fit and saebench.save"
+    )
 
 
 def stored(text: str, stage: Stage) -> DictionarySubject:
