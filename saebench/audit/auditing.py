@@ -14,7 +14,7 @@ from saebench.audit.questions import questions_for
 from saebench.audit.scores import audited
 from saebench.audit.sweep import Sweep, train_sweep
 from saebench.bench import Failure
-from saebench.errors import SaebenchError, UsageError
+from saebench.errors import DataError, UsageError
 from saebench.lm.synthetic.model import SITE, SyntheticModel
 from saebench.progress import Progress, Silent
 from saebench.results.audits import FOLDER, AuditRecord, AuditSettings
@@ -66,13 +66,15 @@ def run_audit(request: Request, progress: Progress | None = None) -> Audit:
         UsageError: fewer than five seeds, or the suite does not have the task.
     """
     progress = progress or Silent()
-    seeds = request.settings.seeds or SEEDS
-    if len(set(seeds)) < len(SEEDS):
-        raise UsageError(f"an audit needs at least {len(SEEDS)} different seeds, not {len(set(seeds))}")
+    seeds = tuple(dict.fromkeys(request.settings.seeds or SEEDS))
+    if len(seeds) < len(SEEDS):
+        raise UsageError(f"an audit needs at least {len(SEEDS)} different seeds, not {len(seeds)}")
     task = TASKS.get(request.task)()
     suite, entry = only(load_suite(request.suite), request.task)
-    own = replace(request.settings, out=request.settings.out / FOLDER / "runs", seeds=tuple(seeds))
+    own = replace(request.settings, out=request.settings.out / FOLDER / "runs", seeds=seeds)
     outcome = run_suite(request.subjects, suite, own, progress)
+    if len(sites := {str(record.site) for record in outcome.records}) > 1:
+        raise UsageError(f"subjects of one audit stand at one site, not at {', '.join(sorted(sites))}")
     subjects = audited(outcome.records, seeds)
     if not subjects:
         raise UsageError(f"no subject has a result of {request.task} under every seed: see the failures")
@@ -86,7 +88,7 @@ def run_audit(request: Request, progress: Progress | None = None) -> Audit:
             lm=first_model(outcome.records),
             site=outcome.records[0].site,
             params=resolved(entry, task).model_dump(mode="json"),
-            eval_seeds=tuple(seeds),
+            eval_seeds=seeds,
             subjects=tuple(one.name for one in subjects),
             world=request.world,
             sweep=truth.subjects,
@@ -148,28 +150,38 @@ def hold_against_truth(task: Task, request: Request, settings: Settings, progres
     """
     if request.task == TRUTH_TASK:
         return Truth(reason="it is the ground truth that other tasks are held against")
-    folder = request.settings.out / FOLDER / "worlds" / request.world.replace(":", "-")
-    suite = load_suite(TRUTH_SUITE).model_copy(update={"lm": request.world, "controls": []})
+    suite = world_suite(request.world)
     on_world = replace(settings, lm=request.world, site=SITE, dtype=None, seeds=(suite.eval_seeds[0],))
     scene = set_scene(suite, on_world, progress)
     if not isinstance(scene.lm, SyntheticModel):
         raise UsageError(f"'{request.world}' is no synthetic world: 'saebench ls lms' lists those")
+    folder = request.settings.out / FOLDER / "worlds" / scene.lm.fingerprint[:12]
     sweep = train_sweep(scene, folder / "dictionaries", SITE, scene.lm.world.features)
     subjects = sweep.subjects(task.takes[0])
     try:
         params = questions_for(request.task, scene.lm.world, folder / "questions" / request.task)
         entry = TaskEntry(task=request.task, params=params)
         outcome = run_suite(subjects, suite, on_world, scene=with_tasks(scene, entry))
-    except SaebenchError as error:
+    except (UsageError, DataError) as error:
         return Truth(reason=f"it cannot run on a synthetic world: {error}")
     if outcome.failures and not outcome.records:
         return Truth(reason=f"it cannot run on a synthetic world: {outcome.failures[0].message}")
-    records, known = outcome.records, known_truth(sweep, scene, on_world)
+    known = known_truth(sweep, scene, on_world)
+    records = tuple(record for record in outcome.records if known.keys() >= set(fingerprints(record)))
     truth = {
         name: tuple(float(np.mean([known[one][name] for one in fingerprints(record)])) for record in records)
         for name in TRUTH
     }
     return Truth(tuple(record.subject.name for record in records), records, truth)
+
+
+def world_suite(world: str) -> Suite:
+    """The suite of the ground truth on another world, without its controls."""
+    suite = load_suite(TRUTH_SUITE)
+    data = suite.data.model_copy(
+        update={part: getattr(suite.data, part).model_copy(update={"source": world}) for part in ("eval", "fit")}
+    )
+    return suite.model_copy(update={"lm": world, "data": data, "controls": []})
 
 
 def with_tasks(scene: Scene, entry: TaskEntry) -> Scene:
@@ -178,14 +190,17 @@ def with_tasks(scene: Scene, entry: TaskEntry) -> Scene:
 
 
 def known_truth(sweep: Sweep, scene: Scene, settings: Settings) -> dict[str, dict[str, float]]:
-    """Ground truth of every dictionary and control of the sweep, by fingerprint."""
+    """Ground truth of every dictionary and control of the sweep that has one, by fingerprint."""
     _, entry = only(scene.suite, TRUTH_TASK)
     singles = [*sweep.singles(), *(f"control:random?seed={seed}" for seed in (1, 2))]
     outcome = run_suite(singles, scene.suite, settings, scene=with_tasks(scene, entry))
-    return {
-        record.subject.fingerprint: {name: float(record.metrics[key].value or 0.0) for name, key in TRUTH.items()}
-        for record in outcome.records
-    }
+    found: dict[str, dict[str, float]] = {}
+    for record in outcome.records:
+        values = {name: record.metrics[key].value for name, key in TRUTH.items()}
+        whole = {name: value for name, value in values.items() if value is not None}
+        if len(whole) == len(TRUTH):
+            found[record.subject.fingerprint] = whole
+    return found
 
 
 def fingerprints(record: ResultRecord) -> list[str]:

@@ -50,9 +50,7 @@ def audit_metric(
         "smallest_reliable_paired": scaled(paired, 1.96),
         "snr": signal_to_noise(trained) if rows else lacking,
         "separated": separated(trained) if rows else lacking,
-        "trend": longer_is_better(
-            means, [one.tokens for one in members], [one.family for one in members], lambda long, short: long > short
-        ),
+        "trend": longer_is_better(means, [one.tokens for one in members], [one.family for one in members]),
         "validity_f1": validity["f1"],
         "validity_mcc": validity["mcc"],
     }
@@ -89,11 +87,14 @@ def check_order(
 def judge(card: Card, found: Mapping[str, Quantity], order: Sequence[OrderCheck]) -> tuple[Verdict, tuple[str, ...]]:
     """The verdict, and what speaks against "sound".
 
+    not measured: no trained subject has a value under every seed.
     unfit: the card says so; or agreement with ground truth lies below zero with its whole interval; or a control stands
     out of order, seeds move the metric as much as subjects do, and no agreement with ground truth speaks for it.
     weak: a control stands out of order, signal to noise is below 1, fewer than half of the pairs of trained subjects
     are told apart, longer training does not raise it in most pairs, or agreement with ground truth may be zero.
     """
+    if found["reseed_sd"].value is None:
+        return "not measured", (found["reseed_sd"].undefined or "",)
     truth, noisy = found["validity_f1"], _below(found["snr"].value, 1.0)
     agrees = truth.low is not None and truth.low > 0
     ends = f"{truth.value:.2f} [{truth.low:.2f}, {truth.high:.2f}]" if _whole(truth) else ""
@@ -107,7 +108,7 @@ def judge(card: Card, found: Mapping[str, Quantity], order: Sequence[OrderCheck]
     if _below(found["separated"].value, 0.5):
         weak.append(f"tells {found['separated'].value:.0%} of the pairs of trained subjects apart")
     if _below(found["trend"].value, 0.5):
-        weak.append(f"rises with training in {found['trend'].value:.0%} of the pairs")
+        weak.append(f"improves with training in {found['trend'].value:.0%} of the pairs")
     weak += [said] if said and not agrees and said not in unfit else []
     return ("unfit" if unfit else "weak" if weak else "sound"), (*unfit, *weak)
 

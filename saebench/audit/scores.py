@@ -21,7 +21,7 @@ class Audited:
 
     name: str
     role: str
-    """A control's role, "baseline", or "trained"."""
+    """A control's role, "baseline", "trained", or "mixed" for a group of several."""
     family: str
     """What two subjects share that differ in training length alone; empty where it is not known."""
     tokens: int | None
@@ -51,10 +51,12 @@ def audited(records: Sequence[ResultRecord], seeds: Sequence[int]) -> list[Audit
 
 
 def role_of(record: ResultRecord) -> str:
-    """The control's role; "baseline" for a fitted one; else "trained"."""
-    if record.subject.role:
-        return record.subject.role
-    return "baseline" if record.subject.spec.startswith("baseline:") else TRAINED
+    """The control's role; "baseline" for a fitted one; else "trained". A group has its members', or is "mixed"."""
+    members = record.subject.provenance.get("members") or [{"role": record.subject.role, "spec": record.subject.spec}]
+    roles = {
+        member["role"] or ("baseline" if member["spec"].startswith("baseline:") else TRAINED) for member in members
+    }
+    return roles.pop() if len(roles) == 1 else "mixed"
 
 
 def training_of(record: ResultRecord) -> tuple[str, int | None]:

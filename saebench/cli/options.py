@@ -55,7 +55,7 @@ Mlflow = Annotated[
 
 
 def whole_numbers(text: str | None, flag: str) -> tuple[int, ...] | None:
-    """`1,2,3` as numbers.
+    """`1,2,3` as numbers, each once.
 
     Raises:
         UsageError: something else stands there.
@@ -63,7 +63,7 @@ def whole_numbers(text: str | None, flag: str) -> tuple[int, ...] | None:
     if text is None:
         return None
     try:
-        return tuple(int(part) for part in text.split(","))
+        return tuple(dict.fromkeys(int(part) for part in text.split(",")))
     except ValueError:
         raise UsageError(f"{flag} takes whole numbers, comma separated: '{text}'") from None
 

@@ -20,7 +20,7 @@ HEAD = (
     "with the same seed",
     "Signal / noise",
     "Pairs told apart",
-    "Rises with training",
+    "Improves with training",
     "Rank agreement with true F1",
     "Controls in order",
 )
@@ -28,7 +28,8 @@ TITLE = "## Measured reliability"
 LEGEND = (
     "Reseed sd: spread of a trained subject's score over evaluation seeds. Smallest reliable difference: two scores "
     "that differ by less may be equal (5 %), from two seeds or from the same one. Signal / noise: spread of trained "
-    "subjects over reseed sd. Rank agreement: Spearman correlation with ground-truth F1 on a synthetic world. "
+    "subjects over the noise that subjects of one seed do not share. Rank agreement: Spearman correlation with "
+    "ground-truth F1 on a synthetic world. Metrics of which less is better are turned round for the last columns. "
     "A dash: see the reasons below."
 )
 

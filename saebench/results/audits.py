@@ -17,7 +17,7 @@ from saebench.results.atomic import write_bytes
 from saebench.stats.quantity import Quantity
 
 FOLDER = "audits"
-Verdict = Literal["sound", "weak", "unfit"]
+Verdict = Literal["sound", "weak", "unfit", "not measured"]
 
 
 class _Wire(BaseModel):
@@ -65,7 +65,7 @@ class MetricAudit(_Wire):
 
     metric: str
     reseed_sd: Measured
-    """Standard deviation over evaluation seeds of one trained subject, pooled over them; n: its degrees of freedom."""
+    """Standard deviation over evaluation seeds of one trained subject, pooled; n: degrees of freedom."""
     cv: Measured
     """reseed_sd / |mean over subjects and seeds|; n as there."""
     smallest_reliable: Measured
@@ -73,13 +73,14 @@ class MetricAudit(_Wire):
     smallest_reliable_paired: Measured
     """1.96 standard deviations over seeds of the difference of two trained subjects: for scores of one seed."""
     snr: Measured
-    """Spread of the trained subjects' true scores over reseed_sd; n: trained subjects."""
+    """Spread of the trained subjects' true scores over the noise that they do not share; n: trained subjects."""
     separated: Measured
     """Share of pairs of trained subjects whose mean difference exceeds smallest_reliable_paired; n: pairs."""
     trend: Measured
-    """Share of pairs that differ in training length alone in which the longer one is better; n: pairs."""
+    """Share of pairs that differ in training length alone in which the longer one is better; n: pairs without a tie."""
     validity_f1: Measured
-    """Spearman correlation with ground-truth F1 (over features) on a synthetic world; n: subjects of the sweep."""
+    """Spearman correlation of the metric, turned round where lower is better, with ground-truth F1 (over features) on a
+    synthetic world; n: subjects of the sweep."""
     validity_mcc: Measured
     """The same with ground-truth MCC."""
     order: tuple[OrderCheck, ...]

@@ -87,9 +87,14 @@ def _order(scope: Scope) -> tuple[str, str, str, str, str, str]:
 
 
 def _entrants(records: Sequence[ResultRecord]) -> list[Entrant]:
-    by_subject: dict[tuple[str, str], dict[int, ResultRecord]] = defaultdict(dict)
+    """Subjects by fingerprint; one that several runs called differently has the first of its shortest names."""
+    seeds_of: dict[str, dict[int, ResultRecord]] = defaultdict(dict)
     for record in sorted(records, key=lambda record: record.id):
-        by_subject[record.subject.name, record.subject.fingerprint][record.eval_seed] = record
+        seeds_of[record.subject.fingerprint][record.eval_seed] = record
+    by_subject = {
+        (min((len(one.subject.name), one.subject.name) for one in seeds.values())[1], fingerprint): seeds
+        for fingerprint, seeds in seeds_of.items()
+    }
     names = [name for name, _ in by_subject]
     return [
         Entrant(

@@ -51,6 +51,7 @@ def train_on(
         DataError: the data holds fewer tokens than one batch.
         UsageError: `out` holds a run and `resume` is not set.
     """
+    lm.site(job.site)
     rows = load_rows(job.data, lm.tokenizer, tokenizer_hash=lm.tokenizer_hash, seed=0)
     progress = progress or Silent()
     made = store.sets(lm, rows, [job.site], store_dtype=job.store_dtype, batch_rows=HARVEST_ROWS, progress=progress)[

@@ -44,7 +44,7 @@ def random(spec: Spec, stage: Stage) -> DictionarySubject:
     recipe = {"control": "random", "d_dict": d_dict, "l0": l0, "seed": seed, "centre": stage.origin("fit")}
 
     def make() -> Dictionary:
-        return RandomDictionary(width, d_dict, l0, seed, stage.fitted_on(stage.site).mean())
+        return RandomDictionary(width, d_dict, l0, seed, stage.fitted_on(stage.site).mean(), sites=(stage.site,))
 
     text = f"control:random?d_dict={d_dict}&l0={l0}&seed={seed}"
     return made(text, f"random-{d_dict}-l0-{l0}-s{seed}", stage, recipe, "random", make)

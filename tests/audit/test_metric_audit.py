@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from saebench.audit.metric import audit_metric
-from saebench.audit.scores import Audited
+from saebench.audit.scores import Audited, role_of
 from saebench.stats.quantity import Quantity
 from saebench.tasks.contract import Above, Card, Metric
 
@@ -44,7 +44,7 @@ def audit(made, panel, validity=UNKNOWN):
 
 PANEL = [
     subject("short", around(3.0), tokens=100),
-    subject("long", around(1.0), tokens=1000),
+    subject("long", around(1.0, -0.01), tokens=1000),
     subject("random", around(5.0), role="random"),
 ]
 EXPECTED = Above("loss", "trained", "random")
@@ -104,3 +104,15 @@ def test_no_cell_is_empty_without_a_reason():
     found = audit(card(), [subject("undefined", [None] * 5)])
     empty = [getattr(found, name) for name in ("reseed_sd", "cv", "snr", "separated", "trend", "smallest_reliable")]
     assert all(one.value is None and one.undefined for one in empty)
+    assert (found.verdict, found.reasons) == ("not measured", ("no trained subject has this metric under every seed",))
+
+
+def test_a_group_is_trained_only_if_all_its_members_are():
+    def role(*members):
+        told = [{"role": role, "spec": spec} for role, spec in members]
+        subject = SimpleNamespace(role=None, spec="set:...", provenance={"members": told})
+        return role_of(SimpleNamespace(subject=subject))
+
+    assert role((None, "a"), (None, "b")) == "trained"
+    assert role((None, "baseline:pca?l0=8"), (None, "baseline:pca?l0=32")) == "baseline"
+    assert role(("random", "control:random"), (None, "a")) == "mixed"

@@ -27,12 +27,12 @@ def test_a_single_seeds_difference_must_exceed_the_published_rule():
     assert reliability.scaled(Quantity(0.0085), reliability.SINGLE_SEED).value == pytest.approx(0.0235, abs=1e-4)
 
 
-def test_the_interval_of_a_spread_covers_as_often_as_it_says():
-    hits = sum(
-        found.low <= 0.1 <= found.high
-        for found in (reliability.reseed_sd(panel(3, 5, draw=draw)) for draw in range(2000))
-    )
-    assert hits / 2000 == pytest.approx(0.95, abs=0.02)
+@pytest.mark.parametrize("shared", [0.0, 0.1, 1.0])
+def test_the_interval_of_a_spread_covers_as_often_as_it_says(shared):
+    """Whether subjects have noise of their own or share that of their seeds, which leaves few degrees of freedom."""
+    true = np.hypot(0.1, shared)
+    found = [reliability.reseed_sd(panel(8, 5, shared=shared, draw=draw)) for draw in range(2000)]
+    assert np.mean([one.low <= true <= one.high for one in found]) == pytest.approx(0.95, abs=0.025)
 
 
 def test_what_all_subjects_share_of_a_seed_drops_out_of_paired_noise():
@@ -51,6 +51,13 @@ def test_signal_to_noise_finds_the_ratio_that_made_the_scores():
     assert reliability.signal_to_noise(scores).value == pytest.approx(3, rel=0.1)
 
 
+def test_what_all_subjects_share_of_a_seed_takes_nothing_from_the_signal():
+    found = [
+        reliability.signal_to_noise(panel(8, 5, between=0.4, within=0.1, shared=1, draw=d)).value for d in range(200)
+    ]
+    assert np.median(found) == pytest.approx(4, rel=0.1)
+
+
 def test_equal_subjects_have_no_signal_on_average():
     found = [reliability.signal_to_noise(panel(5, 5, between=0, draw=draw)).value for draw in range(200)]
     assert np.median(found) < 0.3
@@ -60,7 +67,7 @@ def test_a_score_without_noise_has_no_ratio_but_a_reason():
     scores = np.repeat([[0.1], [0.3]], 5, axis=1)
     scores[0, 0] = np.nextafter(0.1, 1)
     found = reliability.signal_to_noise(scores)
-    assert (found.value, found.undefined) == (None, "the score does not depend on the seed")
+    assert (found.value, found.undefined) == (None, "differences do not depend on the seed")
 
 
 def test_subjects_that_differ_by_noise_alone_are_seldom_separated():
@@ -79,15 +86,20 @@ def test_rank_agreement_is_spearmans_and_covers():
     assert np.mean([one.low <= true <= one.high for one in intervals]) == pytest.approx(0.95, abs=0.025)
 
 
+def test_perfect_agreement_of_few_subjects_is_not_certain():
+    found = reliability.spearman(np.arange(5.0), np.arange(5.0))
+    assert found.value == pytest.approx(1)
+    assert found.high == pytest.approx(1)
+    assert found.low < 0.9
+
+
 def test_rank_agreement_needs_subjects_that_differ():
     assert reliability.spearman(np.arange(4.0), np.arange(4.0)).undefined.startswith("4 subjects")
     assert "same for all" in reliability.spearman(np.ones(6), np.arange(6.0)).undefined
 
 
 def test_longer_training_is_compared_inside_a_family_alone():
-    found = reliability.longer_is_better(
-        [1.0, 2.0, 0.0, 9.0], [10, 20, 30, 5], ["a", "a", "a", "b"], lambda long, short: long > short
-    )
-    assert (found.value, found.n) == (pytest.approx(1 / 3), 3)
-    nothing = reliability.longer_is_better([1.0, 2.0], [10, None], ["a", "a"], lambda long, short: long > short)
-    assert nothing.undefined == "no two subjects differ in training length alone"
+    found = reliability.longer_is_better([1.0, 2.0, 0.0, 9.0, 0.0], [10, 20, 30, 5, 40], ["a", "a", "a", "b", "a"])
+    assert (found.value, found.n) == (pytest.approx(1 / 5), 5), "two equal scores are left out"
+    nothing = reliability.longer_is_better([1.0, 2.0], [10, None], ["a", "a"])
+    assert nothing.undefined.startswith("no two subjects differ in training length alone")

@@ -92,6 +92,8 @@ class World:
         Args:
             numbers: int64 `[n]`, not negative; they may repeat.
         """
+        if not len(numbers):
+            return sparse.csr_array((0, self.features))
         return sparse.csr_array(sparse.vstack([*self._parts(numbers, 0)], format="csr"))[self._order(numbers)]
 
     def activations(self, numbers: Array) -> Array:

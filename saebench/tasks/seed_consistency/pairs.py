@@ -140,10 +140,13 @@ def score_rates(a: Member, b: Member, alive: Alive, threshold: float, score: Pai
 
 
 def score_agreement_of_codes(a: Member, b: Member, alive: Alive, signed: bool, score: PairScore) -> None:
-    """Whether latents that are matched by their atoms fire alike."""
+    """Whether latents that are matched by their atoms fire alike; with a flipped atom, flipped codes do."""
     r = paired_correlations(a.codes, b.codes, alive.first, alive.second)
     defined = np.isfinite(r)
-    values = r[defined] if signed else np.abs(r[defined])
+    if not signed and a.atoms is not None and b.atoms is not None:
+        products = (a.atoms[alive.first] * b.atoms[alive.second]).sum(1)
+        r = r * np.sign(np.asarray(products, dtype=np.float64))
+    values = r[defined]
     score.columns |= {"fire_pairs": float(defined.sum()), "fire_correlation": float(values.sum())}
 
 
