@@ -37,8 +37,8 @@ def load_dictionary(text: str) -> Dictionary:
     if spec.prefix in GROUPS:
         raise UsageError(f"'{text}' names several dictionaries: name one of them")
     raise UsageError(
-        f"'{text}' is made from a model and data: score it with 'saebench run', or keep it with saebench.fit and "
-        "saebench.save"
+        f"'{text}' is made from a model and data: score it with 'saebench run', "
+        "or keep it with saebench.fit and saebench.save"
     )
 
 
