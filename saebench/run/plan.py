@@ -103,15 +103,21 @@ def make_plan(
         for name, members in by_site.items():
             of_kind = [one for one in members if kind_of_subject(one) in task.takes]
             for seed in (seeds or suite.eval_seeds) if of_kind else ():
-                data = task.data(params, scene.lm, seed) or (scene.data_record("eval", seed),)
                 stage = scene.stage(name, seed)
                 made = [resolve(one, stage) if isinstance(one, str) else of_object(one, stage) for one in of_kind]
+                whole = distinct(made)
+                data = task.data(params, scene.lm, seed) or parts_read(task, whole, scene, seed)
                 units = tuple(
-                    make_unit(scene, task.card, params, data, subject, seed, rows, results)
-                    for subject in distinct(made)
+                    make_unit(scene, task.card, params, data, subject, seed, rows, results) for subject in whole
                 )
                 groups.append(Group(task, params, data, name, seed, rows, units))
     return Plan(suite, tuple(groups))
+
+
+def parts_read(task: Task, subjects: Sequence[ScoredSubject], scene: Scene, seed: int) -> tuple[DataRecord, ...]:
+    """The parts of the suite's data that decide a task's numbers: the evaluation part, and what else it needs."""
+    needed = (request.part for subject in subjects for request in task.needs(subject))
+    return tuple(scene.data_record(part, seed) for part in dict.fromkeys(("eval", *needed)))
 
 
 def kind_of_subject(subject: SubjectLike) -> str:

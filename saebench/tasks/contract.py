@@ -232,7 +232,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def needs(self, subject: Subject) -> tuple[Request, ...]:
-        """Activations that scoring `subject` reads; the plan merges them."""
+        """Activations that scoring `subject` reads; their parts are identity where a task has no data of its own."""
 
     @abc.abstractmethod
     def run(self, subjects: Sequence[Subject], bench: Bench) -> dict[str, Scores]:

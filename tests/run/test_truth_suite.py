@@ -58,6 +58,12 @@ def test_a_dictionary_trained_on_a_world_stands_between_its_controls(tmp_path, o
     assert values["permuted"]["mcc"] == pytest.approx(1)
     assert values["permuted"]["f1"] < 0.2
     assert 0 < values["trained"]["fvu"] < values["random"]["fvu"]
+    assert values["trained"]["hedging_rate"] is not None
+    for record in outcome.computed:
+        assert [one.part for one in record.data] == ["eval", "fit"]
+        assert set(record.identity.data) == {"eval", "fit"}, "what it is trained on for its hedging rate decides it"
+        if record.subject.role:
+            assert "is not trained by gradient steps" in record.metrics["hedging_rate"].undefined
     again = run_suite([*CONTROLS], tiny_suite(), Settings(tmp_path / "out"))
     assert (len(again.computed), len(again.skipped)) == (0, 3)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +79,17 @@ class Known:
         # The corpus has no settings but its size: any preset's will do.
         spec = DataSpec(source=f"{PREFIX}tiny", part="eval", documents=documents, context=64)
         self.rows = load_rows(spec, self.lm.tokenizer, tokenizer_hash=self.lm.tokenizer_hash)
-        store = ActivationStore(folder / "activations")
-        self.data: ActivationSet = store.sets(self.lm, self.rows, [SITE])[SITE]
+        self.store = ActivationStore(folder / "activations")
+        self.data: ActivationSet = self.store.sets(self.lm, self.rows, [SITE])[SITE]
         self.oracle = Oracle.of(self.world)
         self.oracle.table.expect(self.numbers)
+
+    @cached_property
+    def fit(self) -> ActivationSet:
+        """Activations of some of its training documents."""
+        spec = DataSpec(source=f"{PREFIX}tiny", part="train", tokens=4096, context=64)
+        rows = load_rows(spec, self.lm.tokenizer, tokenizer_hash=self.lm.tokenizer_hash)
+        return self.store.sets(self.lm, rows, [SITE])[SITE]
 
     @property
     def numbers(self) -> np.ndarray:
@@ -114,7 +122,7 @@ class Known:
             eval_seed=seed,
             rows_per_block=rows_per_block,
             journal=journal,
-            source=lambda request: self.data,
+            source=lambda request: self.fit if request.part == "fit" else self.data,
         )
         subjects = [FakeSubject(one, str(place), site=SITE) for place, one in enumerate(dictionaries)]
         self.failures = bench.failures

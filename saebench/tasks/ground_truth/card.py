@@ -41,6 +41,9 @@ def _latent(name: str, definition: str, counted: str = "1", direction: Direction
     return Metric(name, definition, {name: 1}, {counted: 1}, LATENTS, direction=direction, low=0.0, high=1.0)
 
 
+HEDGING = ("hedging_rate", "hedging_projection", "hedging_null")
+"""Metrics of a dictionary that is trained on."""
+
 GROUPS = {
     "rare": "in the rarest third, by how often they fire in the world",
     "middle": "in the middle third",
@@ -145,6 +148,21 @@ METRICS = (
         "mixed",
         "none",
     ),
+    Metric(
+        "hedging_rate",
+        "(p - b) / (1 - b): how far atoms move into the span of `hedging_latents` new ones. The dictionary is trained "
+        "on for `hedging_steps` steps of 1,024 samples, once as it is and once with the new latents, with the same "
+        "batches, fresh Adam, its own rate, constant. With atoms at norm 1, delta_i = w_i (with) - w_i (without) over "
+        "its own latents; p = mean |projection of delta_i on the span of the new atoms|; b the same for as many "
+        "Gaussian directions, mean of 50 draws. The published rate is its positive part, max(0, .). A length, not a "
+        "share of delta: near 0 where nothing was hedged and also where the budget moved nothing.",
+        {"hedging_projected": 1, "hedging_random": -1},
+        {"hedging_norm": 1, "hedging_random": -1},
+        LATENTS,
+        direction="down",
+    ),
+    Metric("hedging_projection", "p of hedging_rate.", {"hedging_projected": 1}, {"hedging_norm": 1}, LATENTS, low=0.0),
+    Metric("hedging_null", "b of hedging_rate.", {"hedging_random": 1}, {"hedging_norm": 1}, LATENTS, low=0.0),
     _document(
         "fvu",
         "Fraction of variance unexplained: sum |x - x'|^2 / sum |x - m|^2, m the mean of the evaluated activations.",

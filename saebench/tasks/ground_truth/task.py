@@ -1,12 +1,14 @@
 """`ground_truth@1`, from top to bottom: data, protocol, item scores.
 
 Data: samples of a synthetic world's evaluation part, of which it is known what is on. Protocol: every sample is encoded
-and decoded once; atoms are held against true directions, codes against what is on. Item scores: one row a feature, one
+and decoded once; atoms are held against true directions, codes against what is on; a dictionary that can be is trained
+on, with and without new latents, on the suite's fit part. Item scores: one row a feature, one
 a latent, one a document; metrics are their means.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +16,7 @@ import numpy as np
 
 from saebench.activations.sets import ActivationSet
 from saebench.dictionaries.contract import Dictionary
+from saebench.errors import SubjectFailed
 from saebench.fingerprint import digest
 from saebench.lm.model import LanguageModel
 from saebench.lm.synthetic.realised import summary
@@ -21,10 +24,11 @@ from saebench.results.schema import DataRecord
 from saebench.tasks.contract import Bench, Params, Request, Scores, Subject, Task
 from saebench.tasks.ground_truth.absorption import absorption
 from saebench.tasks.ground_truth.account import Account, Labels
-from saebench.tasks.ground_truth.card import CARD, DOCUMENTS, FEATURES, GROUPS, LATENTS
+from saebench.tasks.ground_truth.card import CARD, DOCUMENTS, FEATURES, GROUPS, HEDGING, LATENTS
 from saebench.tasks.ground_truth.detection import detection, joint
 from saebench.tasks.ground_truth.encoding import Encoded, encoded
 from saebench.tasks.ground_truth.found import Found, NullOf, found, simulated_null
+from saebench.tasks.ground_truth.hedging import Budget, added_to, obstacle, trained_twice
 from saebench.tasks.ground_truth.mixing import mixing, strangers, together
 from saebench.tasks.ground_truth.params import TruthParams
 from saebench.tasks.ground_truth.probing import probe_f1
@@ -59,7 +63,7 @@ class GroundTruth(Task):
         return ()
 
     def needs(self, subject: Subject) -> tuple[Request, ...]:
-        return (Request(subject.site),)
+        return (Request(subject.site), Request(subject.site, "fit"))
 
     def run(self, subjects: Sequence[Subject], bench: Bench) -> dict[str, Scores]:
         """One subject after the other; the journal keeps those that are done.
@@ -142,10 +146,11 @@ def account_of(
         by_direction(account, held, made, truth, params)
         absorbed_columns(account, held, made, truth, wide, params)
         mixing_columns(account, held, truth, params, bench.eval_seed)
+        hedging_columns(account, dictionary, params, bench, data.site)
     account.details["world"] = summary(truth.world)
     account.details["features"] = breakdown(account.tables[FEATURES], truth)
     account.undefined |= undefined(account, truth)
-    account.cost = {"encode_decode_seconds_per_million_tokens": 1e6 * made.seconds / truth.n}
+    account.cost |= {"encode_decode_seconds_per_million_tokens": 1e6 * made.seconds / truth.n}
     return account
 
 
@@ -252,6 +257,27 @@ def mixing_columns(account: Account, held: Found, truth: Truth, params: TruthPar
         "mixing": value,
         "mixing_strangers": noise * counted,
         "mixed": counted.astype(np.float64),
+    }
+
+
+def hedging_columns(account: Account, dictionary: Dictionary, params: TruthParams, bench: Bench, site: str) -> None:
+    """Hedging, of a dictionary that can be trained on; of any other the reason."""
+    added = params.hedging_latents or added_to(dictionary.d_in)
+    if reason := obstacle(dictionary, params.hedging_steps, added):
+        account.undefined |= dict.fromkeys(HEDGING, reason)
+        return
+    fit, budget = bench.activations(Request(site, "fit")), Budget(params.hedging_steps, added, bench.eval_seed)
+    began = time.perf_counter()
+    try:
+        made, account.details["hedging"] = trained_twice(dictionary, fit, budget, bench.lm.device)
+    except SubjectFailed as error:
+        account.undefined |= dict.fromkeys(HEDGING, str(error))
+        return
+    account.cost["hedging_seconds"] = time.perf_counter() - began
+    account.tables[LATENTS] |= {
+        "hedging_projected": made.projected,
+        "hedging_random": made.random,
+        "hedging_norm": made.norm,
     }
 
 
