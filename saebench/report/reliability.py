@@ -88,7 +88,7 @@ def settings_text(record: AuditRecord) -> str:
 def note(one: MetricAudit) -> str:
     """One line for below a table of values."""
     limits = ", ".join(
-        f"{text} {_number(limit)}"
+        f"{text} {fixed(limit.value, decimals([limit]))}"
         for limit, text in (
             (one.smallest_reliable, "scores of two seeds differ reliably from"),
             (one.smallest_reliable_paired, "scores of one seed from"),

@@ -114,7 +114,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "unknown encoder block 'liner'": edit_config(
         lambda c: c["recipe"].update(encoder={"kind": "liner"})  # type: ignore[attr-defined]
     ),
-    "unknown kind of dictionary 'oracle'": edit_config(lambda c: c.update(recipe={"kind": "oracle"})),
+    "unknown kind of dictionary 'orakel'": edit_config(lambda c: c.update(recipe={"kind": "orakel"})),
     "recipe.d_in: is missing": edit_config(lambda c: c["recipe"].pop("d_in")),  # type: ignore[attr-defined]
     "has shape .* but d_in = 9": edit_config(lambda c: c["recipe"].update(d_in=D + 1)),  # type: ignore[attr-defined]
     "b_enc: tensor is absent from weights": edit_tensors(lambda t: t.pop("b_enc")),
