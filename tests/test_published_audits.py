@@ -14,7 +14,7 @@ from saebench.results.audits import audit_of
 from saebench.tasks import TASKS
 
 WITHOUT: dict[str, str] = {
-    "ravel@1": "six subjects at the reduced budget of suite audit would take more than an hour for five seeds on two cores",
+    "ravel@1": "five seeds of six subjects at the budget of suite audit would take more than an hour on two cores",
 }
 """Tasks that have not been audited, with the reason."""
 LENSES = ("reseed_sd", "cv", "smallest_reliable", "smallest_reliable_paired", "snr", "separated", "trend",
