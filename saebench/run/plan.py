@@ -103,10 +103,11 @@ def make_plan(
         for name, members in by_site.items():
             of_kind = [one for one in members if kind_of_subject(one) in task.takes]
             for seed in (seeds or suite.eval_seeds) if of_kind else ():
+                own = task.data(params, scene.lm, seed)
                 stage = scene.stage(name, seed)
                 made = [resolve(one, stage) if isinstance(one, str) else of_object(one, stage) for one in of_kind]
                 whole = distinct(made)
-                data = task.data(params, scene.lm, seed) or parts_read(task, whole, scene, seed)
+                data = own or parts_read(task, whole, scene, seed)
                 units = tuple(
                     make_unit(scene, task.card, params, data, subject, seed, rows, results) for subject in whole
                 )
