@@ -59,7 +59,7 @@ def test_probing_is_held_against_the_truth_and_found_again(world, probing_suite)
     assert -1 <= metric.validity_f1.low <= metric.validity_f1.value <= metric.validity_f1.high <= 1
     assert metric.validity_f1.n == 7
     assert metric.validity_f1.value > 0.5, "a dictionary that found the features probes them better"
-    assert metric.trend.undefined == "no two subjects differ in training length alone"
+    assert metric.trend.undefined.startswith("no two subjects differ in training length alone")
     write_audit(record, Path("results"))
     assert audit_of(TASKS.get("sparse_probing@1").card, Path("results")) == record
     again = run_audit(request_for("sparse_probing@1", probing_suite, str(world.dictionary))).record
