@@ -17,12 +17,14 @@ latent fires in the end, nothing could have moved into them, and there is no rat
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.linalg import qr
+from torch import Tensor
 
 from saebench.activations.sets import ActivationSet
 from saebench.dictionaries.autoencoder import SparseAutoencoder
@@ -178,8 +180,9 @@ def trained_twice(
     if b >= 1:
         raise SubjectFailed(f"atoms were moved beyond recognition: random directions hold {b:.2f} of their length")
     again = batches()
-    x = torch.cat([next(again) for _ in range(SHOWN)])
-    alive = (extended.encode(x).dense() != 0).any(0)[dictionary.d_dict :]
+    shown = [next(again) for _ in range(SHOWN)]
+    fired = torch.stack([(extended.encode(x).dense() != 0).any(0) for x in shown])
+    alive = fired.any(0)[dictionary.d_dict :]
     if not bool(alive.any()):
         raise SubjectFailed(f"none of the {budget.added} new latents fires: nothing could move into them")
     details = {
@@ -192,13 +195,14 @@ def trained_twice(
         "b": b,
         "clipped": max(0.0, (p - b) / (1 - b)),
         "mean_delta": float(made.length.mean()),
-        "fvu": {"control": unexplained(control, x), "extended": unexplained(extended, x)},
+        "fvu": {"control": unexplained(control, shown), "extended": unexplained(extended, shown)},
     }
     return made, details
 
 
 @torch.no_grad()
-def unexplained(dictionary: SparseAutoencoder, x: torch.Tensor) -> float:
-    """Fraction of the variance of `x` `[n, d]` that a dictionary leaves."""
-    left = (x - dictionary(x)).double()
-    return float(left.square().sum() / (x - x.mean(0)).double().square().sum())
+def unexplained(dictionary: SparseAutoencoder, shown: Sequence[Tensor]) -> float:
+    """Fraction of the variance of batches `[n, d]` that a dictionary leaves."""
+    whole = torch.cat(list(shown)).double()
+    left = sum(float((x - dictionary(x)).double().square().sum()) for x in shown)
+    return left / float((whole - whole.mean(0)).square().sum())
