@@ -197,7 +197,7 @@ def compare_records(
         for name in card.headline if metrics is None else metrics:
             if name in by_name:
                 metric = by_name[name]
-                contenders = [_contender(metric, entrant, tables) for entrant in entrants]
+                contenders = [contender(metric, entrant, tables) for entrant in entrants]
                 paired = metric.table in card.paired_by
                 made = compare_metric(metric, contenders, scope=scope, paired=paired, base=local_base)
                 comparison = replace(made, reliability=audit.metric(name) if audit else None)
@@ -205,8 +205,14 @@ def compare_records(
     return comparisons
 
 
-def _contender(metric: MetricLike, entrant: Entrant, tables: Mapping[str, Mapping[str, ItemTable]]) -> Contender:
-    """A subject on one metric: the stored value of one eval_seed, the value over the pooled items of several."""
+def contender(metric: MetricLike, entrant: Entrant, tables: Mapping[str, Mapping[str, ItemTable]]) -> Contender:
+    """A subject on one metric: the stored value of one eval_seed, the value over the pooled items of several.
+
+    Args:
+        metric: its declaration.
+        entrant: the subject with its results.
+        tables: result id to its item tables.
+    """
     own = {record.eval_seed: tables[record.id].get(metric.table) for record in entrant.records}
     held = {seed: table for seed, table in own.items() if table is not None}
     table = pool(held) if len(held) == len(own) else None

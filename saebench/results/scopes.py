@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -87,22 +87,29 @@ def _order(scope: Scope) -> tuple[str, str, str, str, str, str]:
 
 
 def _entrants(records: Sequence[ResultRecord]) -> list[Entrant]:
-    """Subjects by fingerprint; one that several runs called differently has the first of its shortest names."""
     seeds_of: dict[str, dict[int, ResultRecord]] = defaultdict(dict)
     for record in sorted(records, key=lambda record: record.id):
         seeds_of[record.subject.fingerprint][record.eval_seed] = record
-    by_subject = {
-        (min((len(one.subject.name), one.subject.name) for one in seeds.values())[1], fingerprint): seeds
-        for fingerprint, seeds in seeds_of.items()
-    }
-    names = [name for name, _ in by_subject]
     return [
-        Entrant(
-            name if names.count(name) == 1 else f"{name} {fingerprint[:6]}",
-            tuple(seeds[seed] for seed in sorted(seeds)),
-        )
-        for (name, fingerprint), seeds in sorted(by_subject.items())
+        Entrant(name, tuple(seeds_of[fingerprint][seed] for seed in sorted(seeds_of[fingerprint])))
+        for fingerprint, name in subject_names(records).items()
     ]
+
+
+def subject_names(records: Iterable[ResultRecord]) -> dict[str, str]:
+    """A name for each subject by fingerprint, all different, in the order of the names.
+
+    A subject that several runs called differently has the first of its shortest names; where two subjects would have
+    one name, the start of the fingerprint tells them apart.
+    """
+    shortest: dict[str, tuple[int, str]] = {}
+    for record in records:
+        name = record.subject.name
+        found = shortest.get(record.subject.fingerprint, (len(name), name))
+        shortest[record.subject.fingerprint] = min(found, (len(name), name))
+    ordered = sorted((name, fingerprint) for fingerprint, (_, name) in shortest.items())
+    names = Counter(name for name, _ in ordered)
+    return {fingerprint: name if names[name] == 1 else f"{name} {fingerprint[:6]}" for name, fingerprint in ordered}
 
 
 def pool(tables: Mapping[int, ItemTable]) -> ItemTable:
