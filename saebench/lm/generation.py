@@ -45,15 +45,13 @@ def generate(
     from transformers import GenerationConfig
 
     own = lm.hf.generation_config
-    padding = own.pad_token_id if lm.tokenizer.pad_token_id is None else lm.tokenizer.pad_token_id
-    ends = lm.tokenizer.eos_token_id if own.eos_token_id is None else own.eos_token_id
     whole_distribution = {"temperature": 1.0, "top_k": 0, "top_p": 1.0} if do_sample else {}
     settings = GenerationConfig(
         max_new_tokens=max_new_tokens,
         do_sample=do_sample,
         use_cache=use_cache,
-        eos_token_id=ends,
-        pad_token_id=lm.bos_id if padding is None else padding,
+        eos_token_id=end_ids(lm) or None,
+        pad_token_id=padding_id(lm),
         bos_token_id=lm.bos_id,
         **whole_distribution,
     )
@@ -69,3 +67,16 @@ def generate(
     finally:
         lm.hf.generation_config = own
     return out
+
+
+def end_ids(lm: LanguageModel) -> list[int]:
+    """The tokens that end a text, as the model's generation file says, else its tokenizer; none where neither does."""
+    own = lm.hf.generation_config.eos_token_id
+    ends = lm.tokenizer.eos_token_id if own is None else own
+    return [] if ends is None else list(ends) if isinstance(ends, list | tuple) else [int(ends)]
+
+
+def padding_id(lm: LanguageModel) -> int:
+    """The token that fills a row: the tokenizer's, else the generation file's, else the begin-of-text token."""
+    candidates = (lm.tokenizer.pad_token_id, lm.hf.generation_config.pad_token_id, lm.bos_id)
+    return int(next(one for one in candidates if one is not None))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import cached_property
 from typing import Any
@@ -215,11 +215,25 @@ class LanguageModel:
                 raise SiteError(f"resuming here needs the activations of {needed} as `entry` too", field=site)
             self._check_fed(needed, entry, tokens)
             fed[needed] = entry
-        first_running = place.layer + 1 if place.kind is Kind.RESID_POST else place.layer
-        with skipped(self._blocks, first_running), ExitStack() as stack:
-            for name, value in fed.items():
-                stack.callback(tap(self._blocks, self._table, self.site(name), self._feed(value)).remove)
+        with self.fed(fed):
             return self.logits(tokens, positions)
+
+    def first_running(self, site: str) -> int:
+        """The lowest block that `resume` from `site` runs: what lies below does not depend on the site."""
+        place = self.site(site)
+        return place.layer + 1 if place.kind is Kind.RESID_POST else place.layer
+
+    @contextmanager
+    def fed(self, values: Mapping[str, Tensor]) -> Iterator[None]:
+        """Inside, sites have these activations, and blocks below the lowest of them do nothing.
+
+        Args:
+            values: by site, `[b, T, width]`; a residual site among them, or the input of a block that has one.
+        """
+        with skipped(self._blocks, min(map(self.first_running, values))), ExitStack() as stack:
+            for name, value in values.items():
+                stack.callback(tap(self._blocks, self._table, self.site(name), self._feed(value)).remove)
+            yield
 
     def generate(
         self,
