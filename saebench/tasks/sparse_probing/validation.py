@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import stats
 from sklearn.model_selection import LeavePOut, StratifiedKFold
+
+from saebench.stats.auroc import auc as auc
+from saebench.stats.auroc import auc_by_text as auc_by_text
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
@@ -38,31 +40,6 @@ def folds(y: IntArray, seed: int) -> list[Fold]:
     count = min(FOLDS, int(np.bincount(y).min()))
     splitter = StratifiedKFold(count, shuffle=True, random_state=seed)
     return list(splitter.split(np.zeros(n), y))
-
-
-def auc(scores: FloatArray, y: IntArray) -> float:
-    """Area under the ROC curve: the share of pairs in which the positive scores higher, ties half (Mann-Whitney)."""
-    positives = int(y.sum())
-    ranks = stats.rankdata(scores)
-    return float((ranks[y == 1].sum() - positives * (positives + 1) / 2) / (positives * (len(y) - positives)))
-
-
-def auc_by_text(scores: FloatArray, y: IntArray) -> FloatArray:
-    """What each of `n` texts contributes to the AUC: numbers `[n]` whose mean is the AUC and whose spread is its doubt.
-
-    Placement V of a text: the share of the other class that lies on its right side, ties half (DeLong et al. 1988).
-    The score AUC + (V - AUC) n / (texts of its class) linearises the AUC, so that the interval of the mean of scores
-    is that of the AUC under another draw of texts.
-    """
-    ranks, own = stats.rankdata(scores), np.empty(len(scores))
-    for side in (0, 1):
-        own[y == side] = stats.rankdata(scores[y == side])
-    below = ranks - own
-    sizes = np.where(y == 1, y.sum(), len(y) - y.sum())
-    placement = np.where(y == 1, below, y.sum() - below) / (len(y) - sizes)
-    area = float(placement[y == 1].mean())
-    contributions: FloatArray = area + (placement - area) * len(y) / sizes
-    return contributions
 
 
 def log_loss(log_odds: FloatArray, y: IntArray) -> float:

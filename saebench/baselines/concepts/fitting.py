@@ -1,0 +1,58 @@
+"""Fitting on a concept of a task: its texts at a site, and the fit itself, made once for all tasks that ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from saebench.baselines.concepts.direction import ConceptDirection
+from saebench.baselines.concepts.keeping import Arrays, from_arrays, to_arrays
+from saebench.baselines.concepts.method import ConceptMethod, Lesson
+from saebench.baselines.concepts.texts import ConceptTexts, IntArray
+from saebench.data.concepts import ReadConcept
+
+if TYPE_CHECKING:
+    from saebench.activations.sets import ActivationSet
+    from saebench.data.packing import PackedRows
+    from saebench.lm.model import LanguageModel
+
+
+class ConceptBench(Protocol):
+    """What fitting asks of a task's bench."""
+
+    lm: LanguageModel
+    eval_seed: int
+
+    def harvest(self, rows: PackedRows, site: str) -> ActivationSet:
+        """Stored activations of a site."""
+
+    def artefact(self, name: str, identity: Mapping[str, Any], make: Callable[[], Arrays]) -> Arrays:
+        """Named arrays, made once and kept."""
+
+
+def texts_of(
+    bench: ConceptBench, one: ReadConcept, site: str, rows: IntArray, *, with_entry: bool = False
+) -> ConceptTexts:
+    """Some texts of a concept at a site; `with_entry`: and what the model needs to resume from there."""
+    stored = bench.harvest(one.rows, site)
+    entry = bench.lm.entry_site(site) if with_entry else None
+    return ConceptTexts.of(stored, rows, one.texts, bench.harvest(one.rows, entry) if entry else None)
+
+
+def lesson_of(bench: ConceptBench, method: ConceptMethod, one: ReadConcept, site: str) -> Lesson:
+    """The training texts of a concept; draws depend on the evaluation seed and the concept's name."""
+    texts = texts_of(bench, one, site, one.train, with_entry=method.needs_model)
+    return Lesson(texts, one.y_train, f"{bench.eval_seed}:{one.name}", bench.lm)
+
+
+def fitted(bench: ConceptBench, method: ConceptMethod, one: ReadConcept, site: str) -> ConceptDirection:
+    """The method's concept, from the artefacts where any task has fitted it before.
+
+    Raises:
+        SubjectFailed, DataError: as the method's `fit`.
+    """
+    identity = {"method": method.recipe(), "texts": one.lesson_fingerprint(), "site": site, "seed": bench.eval_seed}
+    kept = bench.artefact(
+        "concept direction", identity, lambda: to_arrays(method.fit(lesson_of(bench, method, one, site)))
+    )
+    return from_arrays(kept, method.dictionary)
