@@ -12,7 +12,9 @@
     │   ├── SiteError             a site and a dictionary or model do not fit together
     │   ├── DataError             a corpus or a table holds nothing usable
     │   ├── AssetError            a packaged asset cannot be fetched or fails its hash
-    │   └── ResultsError          a results file is damaged or of a newer schema
+    │   ├── ResultsError          a results file is damaged or of a newer schema
+    │   ├── PluginError           something installed beside saebench cannot be imported
+    │   └── SubmissionError       a submission is refused: hostile, damaged, or it does not follow
     ├── StorageError              exit 1, disk full, lock lost, folder not writable
     ├── SubjectFailed             one subject failed inside a task; the others go on
     ├── UnitsFailed               exit 4, some units failed, the rest is stored
@@ -101,6 +103,14 @@ class AssetError(InputError):
 
 class ResultsError(InputError):
     """A results file is damaged, contradicts itself or was written by a newer schema."""
+
+
+class PluginError(InputError):
+    """A package that adds entries to a registry cannot be imported."""
+
+
+class SubmissionError(InputError):
+    """A submission is refused: it is hostile, damaged, incomplete, or its numbers do not follow from its items."""
 
 
 class StorageError(InputError):

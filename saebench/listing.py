@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from saebench.errors import UnknownName
+from saebench.errors import PluginError, UnknownName
 from saebench.packaged_files import packaged
 from saebench.registry import near_misses
 
@@ -56,8 +56,15 @@ def tasks(out: Path) -> list[Row]:
     """Tasks with their versions."""
     from saebench.tasks import TASKS
 
-    cards = [TASKS.get(name).card for name in TASKS]
-    return [{"name": card.name, "question": card.question, "headline": ", ".join(card.headline)} for card in cards]
+    rows: list[Row] = []
+    for name in TASKS:
+        try:
+            card = TASKS.get(name).card
+        except PluginError as error:
+            rows.append({"name": name, "question": str(error), "headline": ""})
+        else:
+            rows.append({"name": card.name, "question": card.question, "headline": ", ".join(card.headline)})
+    return rows
 
 
 def architectures(out: Path) -> list[Row]:
@@ -68,11 +75,26 @@ def architectures(out: Path) -> list[Row]:
 
 
 def baselines(out: Path) -> list[Row]:
-    """Baselines and controls, one YAML file each."""
-    return [
+    """Baselines and controls, one YAML file each, and those of other packages."""
+    from saebench.subjects.makers import BASELINES
+
+    rows = [
         {key: row[key] for key in ("name", "role", "method", "applies_to")}
         for row in (yaml.safe_load(file.read_text()) for file in sorted(packaged("baselines").glob("*.yaml")))
     ]
+    others = [name for name in BASELINES if name in BASELINES.foreign]
+    return rows + [_stranger(name) for name in others]
+
+
+def _stranger(name: str) -> Row:
+    """A baseline that another package adds: what its recipe says of itself."""
+    from saebench.subjects.makers import BASELINES
+
+    try:
+        about = first_line(BASELINES.get(name).__doc__)
+    except PluginError as error:
+        about = str(error)
+    return {"name": name, "role": None, "method": about, "applies_to": f"see the package {BASELINES.foreign[name]}"}
 
 
 def lms(out: Path) -> list[Row]:
@@ -239,7 +261,8 @@ def _architecture(name: str, out: Path) -> Row:
 
 
 def _baseline(name: str, out: Path) -> Row:
-    row: Row = yaml.safe_load((packaged("baselines") / f"{name}.yaml").read_text())
+    file = packaged("baselines") / f"{name}.yaml"
+    row: Row = yaml.safe_load(file.read_text()) if file.is_file() else _stranger(name)
     return row
 
 

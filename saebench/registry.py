@@ -13,7 +13,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar, cast
 
-from saebench.errors import UnknownName, UsageError
+from saebench.errors import PluginError, UnknownName, UsageError
 
 T = TypeVar("T")
 
@@ -33,6 +33,8 @@ class Registry(Generic[T]):
         self.remedy = remedy
         self._entries: dict[str, T | str] = {}
         self._discovered = False
+        self.foreign: dict[str, str] = {}
+        """Entries that other packages added, with the package's name; filled when names are first asked for."""
 
     def add(self, name: str, entry: T | str) -> None:
         """Register an object, or the text ``"module:attribute"`` of one, under `name`.
@@ -67,14 +69,14 @@ class Registry(Generic[T]):
 
         Raises:
             UnknownName: with near misses.
+            PluginError: the package that adds it cannot be imported.
         """
         self._discover()
         if name not in self._entries:
             raise UnknownName(self.kind, name, near_misses(name, self._entries), self.names(), self.remedy)
         entry = self._entries[name]
         if isinstance(entry, str):
-            module, _, attribute = entry.partition(":")
-            entry = cast(T, getattr(import_module(module), attribute))
+            entry = self._imported(name, entry)
             self._entries[name] = entry
         return entry
 
@@ -85,12 +87,28 @@ class Registry(Generic[T]):
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
 
+    def _imported(self, name: str, place: str) -> T:
+        module, _, attribute = place.partition(":")
+        try:
+            return cast(T, getattr(import_module(module), attribute))
+        except Exception as error:
+            if name not in self.foreign:
+                raise
+            raise PluginError(
+                f"{self.kind} '{name}' comes from the package {self.foreign[name]}, which cannot be imported: "
+                f"{type(error).__name__}: {error}",
+                field=place,
+                remedy="repair that package, or uninstall it",
+            ) from error
+
     def _discover(self) -> None:
         if self._discovered or self.group is None:
             return
         self._discovered = True
         for point in entry_points(group=self.group):
-            self._entries.setdefault(point.name, point.value)
+            if point.name not in self._entries:
+                self._entries[point.name] = point.value
+                self.foreign[point.name] = point.dist.name if point.dist else point.module
 
 
 def near_misses(name: str, known: Mapping[str, object]) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 
 import saebench
 from saebench import registry as registries
-from saebench.errors import UnknownName, UsageError
+from saebench.errors import PluginError, UnknownName, UsageError
 from saebench.registry import Registry
 
 
@@ -41,6 +41,20 @@ def test_strangers_register_through_entry_points(monkeypatch):
     made: Registry[object] = Registry("thing", "saebench.tests")
     assert "dumps" in made
     assert made.get("dumps") is json.dumps
+
+
+def test_a_strangers_entry_that_cannot_be_imported_names_its_package(monkeypatch):
+    monkeypatch.setattr(registries, "entry_points", lambda group: [EntryPoint("gone", "no_such_module:x", group)])
+    made: Registry[object] = Registry("thing", "saebench.tests")
+    with pytest.raises(PluginError, match=r"thing 'gone' comes from the package no_such_module.*repair that package"):
+        made.get("gone")
+
+
+def test_an_entry_of_ours_that_cannot_be_imported_is_a_bug_and_stays_one():
+    made: Registry[object] = Registry("thing")
+    made.add("gone", "no_such_module:x")
+    with pytest.raises(ModuleNotFoundError):
+        made.get("gone")
 
 
 def test_the_public_surface_is_what_all_says():

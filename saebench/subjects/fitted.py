@@ -40,6 +40,7 @@ def maker_of(kind: type[Recipe]) -> Maker:
 
         return made(text, recipe.label(), stage, identity, None, make)
 
+    maker.__doc__ = kind.__doc__
     return maker
 
 
