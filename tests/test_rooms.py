@@ -23,6 +23,7 @@ ORDER = (
     ("assets",),
     ("lm",),
     ("data",),
+    ("judges",),
     ("activations",),
     ("matching",),
     ("dictionaries",),
