@@ -11,7 +11,7 @@ from saebench.errors import UnitsFailed
 
 if TYPE_CHECKING:
     from saebench.dictionaries.contract import Dictionary
-    from saebench.results.comparison import Comparison
+    from saebench.results.standings import Comparison
     from saebench.results.frame import Results
 
 

@@ -12,10 +12,11 @@ from saebench.registry import near_misses
 from saebench.report.formats import csv_text, json_value, latex, markdown
 from saebench.report.table import SPARSITY, rich_table
 from saebench.report.view import unique
-from saebench.results.comparison import Comparison, compare_records
+from saebench.results.comparison import compare_records
 from saebench.results.frame import Results
 from saebench.results.items import ItemTable
 from saebench.results.schema import ResultRecord
+from saebench.results.standings import Comparison
 from saebench.results.store import ResultStore
 from saebench.tasks import TASKS
 from saebench.tasks.contract import Card

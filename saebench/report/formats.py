@@ -10,7 +10,7 @@ from typing import Any
 
 from saebench.report.numbers import DASH, label
 from saebench.report.table import ARROWS, LEGEND, Table, notes_of, tables_of
-from saebench.results.comparison import Comparison, Row
+from saebench.results.standings import Comparison, Row
 
 LATEX_ARROWS = {"up": r" $\uparrow$", "down": r" $\downarrow$", "none": ""}
 

@@ -17,8 +17,8 @@ from rich.text import Text
 
 from saebench.report.numbers import DASH, decimals, fixed, interval, label
 from saebench.report.reliability import note
-from saebench.results.comparison import Comparison, Row
 from saebench.results.scopes import Scope
+from saebench.results.standings import Comparison, Row
 
 SPARSITY = "l0"
 LONGEST_SUBJECT = 28

@@ -56,6 +56,12 @@ class CardLike(Protocol):
     def fingerprint(self) -> str: ...
 
 
+def leading(card: CardLike) -> MetricLike | None:
+    """The metric that a task is ranked by: the first of its headline that has a direction."""
+    by_name = {metric.name: metric for metric in card.metrics}
+    return next((by_name[name] for name in card.headline if by_name[name].direction != "none"), None)
+
+
 def table_weights(table: ItemTable, seed: str) -> ClusterWeights:
     """Resampling weights of a table's clusters. The seed is the task's name: all its subjects share the resamples."""
     return cluster_weights(table.clusters, seed=seed)

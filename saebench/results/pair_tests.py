@@ -23,6 +23,8 @@ from saebench.stats import (
     unpaired_difference,
 )
 from saebench.stats.bootstrap import MIN_CLUSTERS
+from saebench.stats.combined import Sampled, all_pairs
+from saebench.stats.combined import difference as combined_difference
 from saebench.stats.jackknife import jackknife_welch
 from saebench.stats.paired import POWER_FACTOR, paired_detectable, welch_test
 
@@ -147,6 +149,33 @@ class OwnPairs(PairTests):
 
     def detectable(self, a: int, b: int) -> float:
         return POWER_FACTOR * jackknife_welch(self._sides[a], self._sides[b]).error
+
+
+class SampledTests(PairTests):
+    """Tests of statistics that were made of several resampled ones, such as aggregates.
+
+    Args:
+        sides: one a subject.
+    """
+
+    shared = None
+
+    def __init__(self, sides: Sequence[Sampled]) -> None:
+        self._sides = sides
+        self._tests = all_pairs(sides)
+
+    def p_values(self) -> dict[Pair, float]:
+        testable = [place for place, one in enumerate(self._sides) if min(one.units.values()) >= MIN_CLUSTERS]
+        return {(a, b): float(self._tests.p[a, b]) for a, b in combinations(testable, 2)}
+
+    def value(self, a: int, b: int) -> float:
+        return self._sides[a].value - self._sides[b].value
+
+    def difference(self, a: int, b: int) -> Difference:
+        return combined_difference(self._sides[a], self._sides[b])
+
+    def detectable(self, a: int, b: int) -> float:
+        return POWER_FACTOR * float(self._tests.errors[a, b])
 
 
 def shared_items(tables: Sequence[ItemTable]) -> list[ItemTable]:

@@ -38,6 +38,21 @@ class Entrant:
     """The subject's name, with the start of its fingerprint where another subject has the same."""
     records: tuple[ResultRecord, ...]
 
+    @property
+    def role(self) -> str | None:
+        """A control's role; that of a group's members where they agree."""
+        return self.records[0].subject.role
+
+    @property
+    def kind(self) -> str:
+        """Dictionary, concept, set, pair or recipe."""
+        return self.records[0].subject.kind
+
+    @property
+    def fingerprint(self) -> str:
+        """The subject's."""
+        return self.records[0].subject.fingerprint
+
 
 def scopes_of(records: Iterable[ResultRecord]) -> dict[Scope, list[Entrant]]:
     """Results by what may be compared, both sorted.

@@ -15,7 +15,7 @@ from scored_panel import SUBJECTS, store_panel
 from saebench.errors import ResultsError, UnknownName
 from saebench.report.comparing import Tables, compare_folders, compare_results, render
 from saebench.report.numbers import DASH
-from saebench.results.comparison import Comparison
+from saebench.results.standings import Comparison
 from saebench.results.frame import Results
 
 HOSTILE = r"[a]|b\input{x} <img src=x> $\alpha$ 50% #1 & _c_ ~^{"
