@@ -125,6 +125,14 @@ class ProvenanceRecord(_Wire):
     finished: str
 
 
+class SubmissionRecord(_Wire):
+    """The submission that a result was sent in with, and what stands behind its numbers."""
+
+    name: str
+    status: Literal["self-reported", "reproduced"]
+    """`reproduced`: a run here of the same unit agrees, and its numbers are the ones that are kept."""
+
+
 class ResultRecord(_Wire):
     """One result."""
 
@@ -143,3 +151,5 @@ class ResultRecord(_Wire):
     cost: dict[str, FiniteFloat] = Field(default_factory=dict)
     items: ItemsRecord | None
     provenance: ProvenanceRecord
+    submission: SubmissionRecord | None = None
+    """None: scored here."""
