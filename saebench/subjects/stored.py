@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from saebench.errors import SiteError, UsageError
+from saebench.lm.synthetic.presets import is_synthetic
 from saebench.subjects.scored import DictionarySubject
 from saebench.subjects.spec import FORMATS, GROUPS, expect_parameters, parse, short_name
 from saebench.subjects.stage import Stage
@@ -79,7 +80,7 @@ def require_site(dictionary: Dictionary, lm: LanguageModel, site: str, source: s
     """Refuse a dictionary that does not belong to a site.
 
     Raises:
-        SiteError: its provenance names another site, or its widths are not the site's.
+        SiteError: its provenance names another site, or another synthetic world, or its widths are not the site's.
     """
     declared = tuple(name for name in dictionary.sites_in if name)
     if declared and site not in declared:
@@ -98,3 +99,11 @@ def require_site(dictionary: Dictionary, lm: LanguageModel, site: str, source: s
                 field=field_name,
                 remedy="name the model and site that it was trained on",
             )
+    trained_on = dictionary.provenance.lm_weights_hash
+    if is_synthetic(lm.name) and trained_on not in (None, lm.weights_hash):
+        raise SiteError(
+            f"the dictionary was trained on {dictionary.provenance.lm} of other features than {lm.name} has here",
+            file=source,
+            field="lm_weights_hash",
+            remedy="train it again on this world: features of two worlds have nothing in common",
+        )

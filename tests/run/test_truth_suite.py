@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from saebench.activations.store import ActivationStore
 from saebench.data.packing import DataSpec
-from saebench.errors import UsageError
+from saebench.dictionaries.contract import Provenance
+from saebench.dictionaries.fakes import RandomLinear
+from saebench.errors import SiteError, UsageError
 from saebench.lm.model import load_model
 from saebench.lm.synthetic.model import SITE
 from saebench.run.evaluate import Settings, run_suite
 from saebench.run.suite import load_suite
 from saebench.run.training import TrainingJob, members_of, train_on
+from saebench.subjects import require_site
 from saebench.training import TrainSettings
 
 CONTROLS = ("control:oracle", "control:random", "control:permuted?of=control:oracle")
@@ -87,3 +92,14 @@ def test_reconstruction_needs_a_next_token(tmp_path, own_cache):
 def test_the_oracle_reads_float32_alone(tmp_path, own_cache):
     outcome = run_suite(["control:oracle"], tiny_suite(), Settings(tmp_path / "out", dtype="bfloat16"))
     assert "float32 bytes" in outcome.failures[0].message
+
+
+def test_a_dictionary_of_another_draw_of_the_world_is_refused():
+    lm = load_model("synthetic:tiny", device="cpu")
+    width = lm.site(SITE).width
+    here = Provenance(lm=lm.name, lm_weights_hash=lm.weights_hash)
+    require_site(replace(RandomLinear.draw(width, 48), provenance=here), lm, SITE, "mine")
+    with pytest.raises(SiteError, match=r"mine: lm_weights_hash: .* of other features .*train it again"):
+        require_site(
+            replace(RandomLinear.draw(width, 48), provenance=replace(here, lm_weights_hash="0" * 32)), lm, SITE, "mine"
+        )
