@@ -20,6 +20,7 @@ ORDER = (
     ("yaml_file",),
     ("stats",),
     ("results",),
+    ("submissions",),
     ("assets",),
     ("lm",),
     ("data",),
@@ -37,7 +38,7 @@ ORDER = (
     ("audit",),
     ("tracking",),
     ("report",),
-    ("api", "quickstart", "listing", "health"),
+    ("api", "quickstart", "listing", "health", "submitting"),
     ("cli",),
 )
 PLACES = {room: place for place, rooms in enumerate(ORDER) for room in rooms}

@@ -23,6 +23,7 @@ from saebench.cli import (
     quickstart,
     run,
     show,
+    submit,
     train,
 )
 from saebench.cli.options import MLFLOW_FROM_OUT
@@ -74,6 +75,7 @@ app.command("run", epilog=run.EXAMPLE)(run.run)
 app.command("compare", epilog=compare.EXAMPLE)(compare.compare)
 app.command("audit", epilog=audit.EXAMPLE)(audit.audit)
 app.add_typer(leaderboard.app, name="leaderboard")
+app.add_typer(submit.app, name="submit")
 app.add_typer(mlflow.app, name="mlflow")
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.doctor)
 

@@ -155,7 +155,7 @@ def provenance(scene: Scene, rows_per_block: int, executor: str, started: str) -
         torch=torch.__version__,
         transformers=version("transformers"),
         python=platform.python_version(),
-        platform=f"{sys.platform} {platform.machine()} {os.cpu_count()} cores",
+        platform=this_platform(),
         device=str(scene.lm.device),
         threads=torch.get_num_threads(),
         batch_size=rows_per_block,
@@ -163,6 +163,11 @@ def provenance(scene: Scene, rows_per_block: int, executor: str, started: str) -
         started=started,
         finished=now(),
     )
+
+
+def this_platform() -> str:
+    """System, processor and number of cores."""
+    return f"{sys.platform} {platform.machine()} {os.cpu_count()} cores"
 
 
 def now() -> str:

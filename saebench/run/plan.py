@@ -35,7 +35,7 @@ class Unit:
     eval_seed: int
     identity: Identity
     done: bool
-    """A result with this id exists already."""
+    """A result with this id exists already, and is not merely what a submission reports."""
 
 
 @dataclass(frozen=True)
@@ -244,4 +244,6 @@ def make_unit(
         batch_size=rows_per_block if card.batch_sensitive else None,
     )
     key = result_id(identity)
-    return Unit(key, card.name, subject, eval_seed, identity, results.find(key) is not None)
+    found = results.find(key)
+    done = found is not None and (found.submission is None or found.submission.status == "reproduced")
+    return Unit(key, card.name, subject, eval_seed, identity, done)
