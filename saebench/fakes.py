@@ -18,6 +18,7 @@ from saebench.tasks.contract import Params
 
 if TYPE_CHECKING:
     from saebench.activations.sets import ActivationSet
+    from saebench.baselines.concepts.method import ConceptMethod
     from saebench.dictionaries.contract import Dictionary
     from saebench.lm.model import LanguageModel
     from saebench.tasks.contract import Journal, Request, Role
@@ -58,6 +59,14 @@ class FakeSubject:
             raise self.made
         return self.made
 
+    def concept(self) -> ConceptMethod:
+        """It is none.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError("a dictionary is no concept method")
+
 
 @dataclass
 class FakeGroup:
@@ -78,6 +87,44 @@ class FakeGroup:
             TypeError: always.
         """
         raise TypeError("a group has several dictionaries: ask its members")
+
+    def concept(self) -> ConceptMethod:
+        """It is none.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError("a group is no concept method")
+
+
+@dataclass
+class FakeConcept:
+    """A subject around a concept method."""
+
+    method: ConceptMethod
+    fingerprint: str
+    kind: str = "concept"
+    site: str = SITE
+    spec: str = "fake"
+    name: str = "fake"
+    role: Role | None = None
+
+    @property
+    def members(self) -> tuple[FakeConcept, ...]:
+        """Itself."""
+        return (self,)
+
+    def dictionary(self) -> Dictionary:
+        """It has none.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError("a concept method is no dictionary")
+
+    def concept(self) -> ConceptMethod:
+        """The method."""
+        return self.method
 
 
 def bench_of(

@@ -1,4 +1,4 @@
-"""Is a dictionary what it should be? Loads it, describes it, and runs the conformance checks."""
+"""Is a dictionary or concept method what it should be? Makes it, describes it, and runs the conformance checks."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from saebench.dictionaries.conformance import Finding, check_dictionary
+from saebench.errors import UsageError
+from saebench.fingerprint import digest
 from saebench.progress import Progress, Silent
-from saebench.subjects import load_dictionary, require_site
+from saebench.subjects import kind_of, load_dictionary, parse, require_site
+from saebench.subjects.concepts import method_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +29,7 @@ SAMPLE = (
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What a dictionary is, and what was found."""
+    """What a subject is, and what was found."""
 
     facts: dict[str, Any]
     findings: tuple[Finding, ...]
@@ -51,17 +54,21 @@ def check_subject(
 ) -> CheckReport:
     """Load a dictionary and check it, on activations of `lm` at its site where a model is named.
 
+    A concept method is fitted on a toy lesson instead, read by `lm` or, where none is named, by a tiny random model.
+
     Raises:
         CheckpointError: it cannot be loaded or is not sound.
         SiteError: it does not fit the site.
+        UsageError: a model is named but no site.
     """
+    if kind_of(subject) == "concept":
+        return check_method(subject, lm, site, device)
     dictionary = load_dictionary(subject)
     where = site or next(iter(dictionary.sites_in), "") or None
     if lm is None:
         generator = torch.Generator().manual_seed(0)
         x, source = torch.randn(TOKENS, dictionary.d_in, generator=generator), "random normal"
     else:
-        from saebench.errors import UsageError
         from saebench.lm.model import load_model
 
         if where is None:
@@ -85,6 +92,29 @@ def check_subject(
         "checked on": f"{len(x)} activations, {source}",
     }
     return CheckReport(facts, tuple(check_dictionary(dictionary, x)))
+
+
+def check_method(subject: str, lm: str | None, site: str | None, device: str) -> CheckReport:
+    """Fit a concept method on a toy lesson and check what comes of it."""
+    from saebench.baselines.concepts.conformance import check_concept, toy_lesson
+    from saebench.lm.fakes import tiny_model
+    from saebench.lm.model import load_model
+
+    method = method_of(parse(subject))
+    if lm is not None and site is None:
+        raise UsageError(f"'{subject}' can be fitted at any site: name one with --site")
+    model = tiny_model("llama") if lm is None else load_model(lm, device=device)
+    where = site or f"blocks.{model.n_layers // 2}.hook_resid_post"
+    facts = {
+        "subject": subject,
+        "kind": "concept method",
+        "method": method.label(),
+        "role": method.role,
+        "site": where,
+        "fingerprint": digest(method.recipe()),
+        "checked on": f"a toy lesson read by {model.name}",
+    }
+    return CheckReport(facts, tuple(check_concept(method, toy_lesson(model, where))))
 
 
 def sample_activations(lm: LanguageModel, site: str) -> Tensor:

@@ -20,7 +20,7 @@ from saebench.results.schema import ProvenanceRecord, ResultRecord, SubjectRecor
 from saebench.results.store import ResultStore
 from saebench.run.plan import Group, Unit
 from saebench.run.scene import Scene
-from saebench.subjects import DictionarySubject, GroupSubject, ScoredSubject
+from saebench.subjects import ConceptSubject, DictionarySubject, GroupSubject, ScoredSubject
 from saebench.tasks.contract import Scores
 from saebench.tasks.summary import summarise
 
@@ -95,7 +95,22 @@ def store_result(
 
 def describe(subject: ScoredSubject) -> SubjectRecord:
     """The subject as a result records it."""
+    if isinstance(subject, ConceptSubject):
+        return describe_concept(subject)
     return describe_group(subject) if isinstance(subject, GroupSubject) else describe_dictionary(subject)
+
+
+def describe_concept(subject: ConceptSubject) -> SubjectRecord:
+    """A concept method: its settings."""
+    return SubjectRecord(
+        spec=subject.spec,
+        name=subject.name,
+        kind="concept",
+        role=subject.role,
+        fingerprint=subject.fingerprint,
+        architecture=subject.architecture,
+        provenance=subject.method.recipe(),
+    )
 
 
 def describe_group(subject: GroupSubject) -> SubjectRecord:

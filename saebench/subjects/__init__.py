@@ -7,7 +7,7 @@ a fitted baseline or control by its recipe and the data it is fitted on.
 from saebench.subjects.groups import members_of
 from saebench.subjects.makers import BASELINES, CONTROLS, Maker
 from saebench.subjects.resolving import resolve, site_of
-from saebench.subjects.scored import DictionarySubject, GroupSubject, ScoredSubject, distinct
+from saebench.subjects.scored import ConceptSubject, DictionarySubject, GroupSubject, ScoredSubject, distinct
 from saebench.subjects.spec import FORMATS, GROUPS, PREFIXES, Spec, kind_of, parse
 from saebench.subjects.stage import Stage
 from saebench.subjects.stored import load_dictionary, of_object, require_site
@@ -18,6 +18,7 @@ __all__ = [
     "FORMATS",
     "GROUPS",
     "PREFIXES",
+    "ConceptSubject",
     "DictionarySubject",
     "GroupSubject",
     "Maker",

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from saebench.baselines.concepts import CONCEPT_CONTROLS, CONCEPTS
 from saebench.errors import UsageError
 from saebench.fingerprint import digest
 from saebench.registry import Registry
-from saebench.subjects.scored import DictionarySubject
+from saebench.subjects.scored import ConceptSubject, DictionarySubject
 from saebench.subjects.spec import Spec
 from saebench.subjects.stage import Stage
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from saebench.dictionaries.contract import Dictionary
     from saebench.tasks.contract import Role
 
-Maker = Callable[[Spec, Stage], DictionarySubject]
+Maker = Callable[[Spec, Stage], DictionarySubject | ConceptSubject]
 CONTROLS: Registry[Maker] = Registry("control", None, remedy="Controls are listed by 'saebench ls baselines'.")
 BASELINES: Registry[Maker] = Registry("baseline", "saebench.baselines")
 
@@ -29,6 +30,10 @@ for _name in ("identity", "mean", "random", "permuted", "oracle"):
 BASELINES.add("random", "saebench.subjects.controls:random")
 for _name in ("pca", "ica", "itda", "kmeans", "ksvd", "neurons", "nmf", "rvq", "snmf"):
     BASELINES.add(_name, f"saebench.subjects.baselines:{_name}")
+for _name in CONCEPT_CONTROLS:
+    CONTROLS.add(_name, "saebench.subjects.concepts:concept")
+for _name in CONCEPTS:
+    BASELINES.add(_name, "saebench.subjects.concepts:concept")
 
 
 def made(

@@ -8,8 +8,8 @@ from saebench.errors import UsageError
 from saebench.fingerprint import digest
 from saebench.subjects.groups import group_name, members_of
 from saebench.subjects.makers import BASELINES, CONTROLS
-from saebench.subjects.scored import DictionarySubject, GroupSubject, ScoredSubject, tell_apart
-from saebench.subjects.spec import GROUPS, parse
+from saebench.subjects.scored import ConceptSubject, DictionarySubject, GroupSubject, ScoredSubject, tell_apart
+from saebench.subjects.spec import GROUPS, Spec, parse
 from saebench.subjects.stage import Stage
 from saebench.subjects.stored import load_dictionary, stored
 
@@ -20,7 +20,12 @@ def resolve(text: str, stage: Stage) -> ScoredSubject:
     Raises:
         as `resolve_one`, and UsageError for a set or pair of the wrong size.
     """
-    return resolve_group(text, stage) if parse(text).prefix in GROUPS else resolve_one(text, stage)
+    spec = parse(text)
+    if spec.prefix in GROUPS:
+        return resolve_group(text, stage)
+    if spec.prefix in {"control", "baseline"}:
+        return made_from(spec, stage)
+    return resolve_one(text, stage)
 
 
 def resolve_one(text: str, stage: Stage) -> DictionarySubject:
@@ -28,19 +33,27 @@ def resolve_one(text: str, stage: Stage) -> DictionarySubject:
 
     Raises:
         UnknownName: unknown prefix, control or baseline.
+        UsageError: it names no single dictionary.
         CheckpointError: a checkpoint cannot be read or is not sound.
         SiteError: a dictionary was trained at another site, or its width does not fit the site.
     """
     spec = parse(text)
-    if spec.prefix == "control":
-        return CONTROLS.get(spec.body)(spec, stage)
-    if spec.prefix == "baseline":
-        return BASELINES.get(spec.body)(spec, stage)
+    if spec.prefix in {"control", "baseline"}:
+        made = made_from(spec, stage)
+        if isinstance(made, ConceptSubject):
+            raise UsageError(f"'{text}' is a concept method: it cannot be a member of another subject")
+        return made
     if spec.prefix in GROUPS:
         raise UsageError(f"'{text}' is a {spec.prefix}: it cannot be a member of another subject")
     if spec.prefix == "recipe":
         raise UsageError(f"'{text}': no task of this version scores a recipe; train it and name the dictionary")
     return stored(text, stage)
+
+
+def made_from(spec: Spec, stage: Stage) -> DictionarySubject | ConceptSubject:
+    """What a control or baseline is at the stage's site."""
+    makers = CONTROLS if spec.prefix == "control" else BASELINES
+    return makers.get(spec.body)(spec, stage)
 
 
 def resolve_group(text: str, stage: Stage) -> GroupSubject:

@@ -12,6 +12,7 @@ from saebench.subjects.spec import parse
 if TYPE_CHECKING:
     import torch
 
+    from saebench.baselines.concepts.method import ConceptMethod
     from saebench.dictionaries.contract import Dictionary
     from saebench.tasks.contract import Role
 
@@ -42,6 +43,14 @@ class DictionarySubject:
         if self._made is None:
             self._made = self.make().to(self.device, self.dtype)
         return self._made
+
+    def concept(self) -> ConceptMethod:
+        """It is none by itself: a task says how it chooses a latent.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(f"{self.spec} is a dictionary and no concept method")
 
     def release(self) -> None:
         """Forget the tensors; the next `dictionary()` makes them again."""
@@ -76,13 +85,55 @@ class GroupSubject:
         """
         raise TypeError(f"{self.spec} has {len(self.members)} dictionaries: ask its members")
 
+    def concept(self) -> ConceptMethod:
+        """It is none.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(f"{self.spec} is no concept method")
+
     def release(self) -> None:
         """Forget the tensors of all members."""
         for member in self.members:
             member.release()
 
 
-ScoredSubject = DictionarySubject | GroupSubject
+@dataclass
+class ConceptSubject:
+    """A concept method with its settings; nothing is fitted before a task brings a concept."""
+
+    spec: str
+    name: str
+    site: str
+    fingerprint: str
+    architecture: str
+    method: ConceptMethod
+    role: Role | None = None
+    kind: str = "concept"
+
+    @property
+    def members(self) -> tuple[ConceptSubject, ...]:
+        """Itself."""
+        return (self,)
+
+    def dictionary(self) -> Dictionary:
+        """It has none.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(f"{self.spec} is a concept method and no dictionary")
+
+    def concept(self) -> ConceptMethod:
+        """The method."""
+        return self.method
+
+    def release(self) -> None:
+        """It holds nothing."""
+
+
+ScoredSubject = DictionarySubject | GroupSubject | ConceptSubject
 
 
 def distinct(subjects: list[ScoredSubject]) -> list[ScoredSubject]:

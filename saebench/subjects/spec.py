@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from saebench.baselines.concepts import CONCEPT_CONTROLS, CONCEPTS
 from saebench.errors import UnknownName, UsageError
 from saebench.registry import near_misses
 
@@ -60,9 +61,13 @@ def parameters_of(query: str) -> dict[str, str]:
 
 
 def kind_of(text: str) -> str:
-    """What kind of subject `text` names: dictionary, set, pair or recipe."""
-    prefix = parse(text).prefix
-    return prefix if prefix in {*GROUPS, "recipe"} else "dictionary"
+    """What kind of subject `text` names: dictionary, concept, set, pair or recipe."""
+    spec = parse(text)
+    if spec.prefix in {*GROUPS, "recipe"}:
+        return spec.prefix
+    if spec.prefix == "baseline" and spec.body in CONCEPTS:
+        return "concept"
+    return "concept" if spec.prefix == "control" and spec.body in CONCEPT_CONTROLS else "dictionary"
 
 
 def short_name(text: str) -> str:

@@ -22,6 +22,7 @@ from saebench.results.schema import DataRecord
 if TYPE_CHECKING:
     from saebench.activations.artefacts import Arrays
     from saebench.activations.sets import ActivationSet
+    from saebench.baselines.concepts.method import ConceptMethod
     from saebench.data.packing import PackedRows
     from saebench.dictionaries.contract import Dictionary
     from saebench.lm.model import LanguageModel
@@ -160,7 +161,14 @@ class Subject(Protocol):
         """The dictionary itself, loaded or fitted on first use, on the bench's device; for kind dictionary alone.
 
         Raises:
-            TypeError: a set or pair has several: ask its members.
+            TypeError: a set or pair has several: ask its members; a concept method has none.
+        """
+
+    def concept(self) -> ConceptMethod:
+        """The concept method; for kind concept alone.
+
+        Raises:
+            TypeError: a dictionary becomes one by a choice of latents, which is the task's.
         """
 
 

@@ -27,3 +27,6 @@ CONCEPTS.add("probe", "saebench.baselines.concepts.probe:Probe")
 CONCEPTS.add("random_direction", "saebench.baselines.concepts.random_direction:RandomDirection")
 CONCEPTS.add("reft_r1", "saebench.baselines.concepts.reft_r1:ReftR1")
 CONCEPTS.add("ssv", "saebench.baselines.concepts.ssv:SteeringVector")
+
+CONCEPT_CONTROLS = ("permuted_labels", "random_direction")
+"""Those that have a role."""

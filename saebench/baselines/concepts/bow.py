@@ -30,6 +30,7 @@ class Words(NamedMethod):
     """Logistic regression on counts of words: what anyone could tell without a model. Detection alone."""
 
     name: ClassVar[str] = "bow"
+    order_free: ClassVar[bool] = True
 
     def fit(self, lesson: Lesson) -> ConceptDirection:
         words = BagOfWords.fit(lesson.texts.strings, lesson.y)

@@ -14,6 +14,7 @@ class LastTokens(NamedMethod):
     """Contrastive activation addition (Rimsky et al. 2024, arXiv 2312.06681) on texts that are no pairs."""
 
     name: ClassVar[str] = "caa"
+    order_free: ClassVar[bool] = True
 
     def fit(self, lesson: Lesson) -> ConceptDirection:
         last = lesson.texts.flat[np.cumsum(lesson.texts.counts) - 1].double()

@@ -12,6 +12,7 @@ class DiffMean(NamedMethod):
     """w = u(mean of positive tokens - mean of negative tokens), so that long texts weigh more (AxBench)."""
 
     name: ClassVar[str] = "diffmean"
+    order_free: ClassVar[bool] = True
 
     def fit(self, lesson: Lesson) -> ConceptDirection:
         tokens = lesson.texts.flat.double()

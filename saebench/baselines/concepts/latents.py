@@ -52,6 +52,7 @@ class LatentReader(TokenReader):
 class LatentMethod(ConceptMethod):
     """Base of methods that choose a latent of a dictionary."""
 
+    order_free = True
     choice: str
     """How it chooses, in identities."""
 

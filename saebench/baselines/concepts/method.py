@@ -79,6 +79,8 @@ class ConceptMethod(abc.ABC):
 
     needs_model: ClassVar[bool] = False
     """It reads the language model, not activations alone."""
+    order_free: ClassVar[bool] = False
+    """The order of the training texts does not matter."""
     dictionary: ClassVar[Dictionary | None] = None
     """The dictionary that it chooses from, where it does."""
 

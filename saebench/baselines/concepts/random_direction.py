@@ -14,6 +14,7 @@ class RandomDirection(NamedMethod):
     """A uniformly random unit vector for each concept; the training labels choose its sign."""
 
     name: ClassVar[str] = "random_direction"
+    order_free: ClassVar[bool] = True
     role: ClassVar[Literal["random", "permuted"] | None] = "random"
     seed: int = 0
     """Another seed is another control."""
