@@ -19,6 +19,7 @@ from saebench.cli import (
     leaderboard,
     ls,
     mlflow,
+    nightly,
     plan,
     quickstart,
     run,
@@ -74,6 +75,7 @@ app.command("plan", epilog=plan.EXAMPLE)(plan.plan)
 app.command("run", epilog=run.EXAMPLE)(run.run)
 app.command("compare", epilog=compare.EXAMPLE)(compare.compare)
 app.command("audit", epilog=audit.EXAMPLE)(audit.audit)
+app.command("nightly", epilog=nightly.EXAMPLE)(nightly.nightly)
 app.add_typer(leaderboard.app, name="leaderboard")
 app.add_typer(submit.app, name="submit")
 app.add_typer(mlflow.app, name="mlflow")
