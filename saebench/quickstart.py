@@ -85,5 +85,5 @@ def quickstart(
     permuted = f"control:permuted?of={subjects[0]}"
     outcome = run_suite([*subjects, permuted], suite, settings, progress, scene=scene)
     report = sync(out / "results", mlflow)
-    page = build_leaderboard(out / "results", out / "leaderboard")
+    page = build_leaderboard([out / "results"], out / "leaderboard")
     return Story(outcome, page, report.uri)

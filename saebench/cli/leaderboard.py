@@ -12,16 +12,28 @@ from saebench.cli.options import Json
 
 app = typer.Typer(help="The static leaderboard.", no_args_is_help=True)
 
-Results = Annotated[Path, typer.Argument(help="Results folder.")]
-Site = Annotated[Path | None, typer.Option("--out", help="Folder of the page. Default: RESULTS/leaderboard.")]
+Folders = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="RESULTS...",
+        help="Results folders, accepted submissions among them. Default: results. Of a unit that several hold, the "
+        "newest result counts; the others are its history.",
+        show_default=False,
+    ),
+]
+Site = Annotated[Path | None, typer.Option("--out", help="Folder of the pages. Default: RESULTS/leaderboard.")]
 
 
-@app.command("build", epilog="Example: saebench leaderboard build results")
-def build(results: Results = Path("results"), out: Site = None, json: Json = False) -> None:
-    """Write the page from results. It opens from disk and asks no host for anything."""
+@app.command("build", epilog="Example: saebench leaderboard build results leaderboard/submissions/* --out site")
+def build(results: Folders = None, out: Site = None, json: Json = False) -> None:
+    """Write the pages from results: an index, and one for each subject and protocol.
+
+    They open from disk and ask no host for anything.
+    """
     from saebench.report.leaderboard import build_leaderboard
 
-    page = build_leaderboard(results, out or results / "leaderboard")
+    folders = results or [Path("results")]
+    page = build_leaderboard(folders, out or folders[0] / "leaderboard")
     if json:
         console.print_json({"page": str(page)})
     else:
@@ -30,12 +42,13 @@ def build(results: Results = Path("results"), out: Site = None, json: Json = Fal
 
 @app.command("serve", epilog="Example: saebench leaderboard serve results --port 8000")
 def serve(
-    results: Results = Path("results"),
+    results: Folders = None,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 8000,
 ) -> None:
-    """Build the page and serve it on this machine alone (127.0.0.1), for looking."""
+    """Build the pages and serve them on this machine alone (127.0.0.1), for looking."""
     from saebench.report.leaderboard import build_leaderboard
     from saebench.report.serve import serve_folder
 
-    page = build_leaderboard(results, results / "leaderboard")
+    folders = results or [Path("results")]
+    page = build_leaderboard(folders, folders[0] / "leaderboard")
     serve_folder(page.parent, port, lambda address: console.err.print(f"{address} (Ctrl-C ends it)"))

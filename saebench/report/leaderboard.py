@@ -1,33 +1,79 @@
-"""From a results folder to the leaderboard: reads the results, ranks them on their headline metric, writes the page."""
+"""From results to the leaderboard: an index, a page for each subject and each protocol, and the numbers as files.
+
+The same results give the same bytes: no build time, the date of the newest result instead.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from saebench.report.page import TITLE, write_page
-from saebench.report.view import Standing, headline_of, unique
-from saebench.results.audits import audit_of
-from saebench.results.comparison import compare_records
+from saebench.report.boards import boards_of
+from saebench.report.card_page import card_page, card_pages_of
+from saebench.report.index_page import index_page
+from saebench.report.number_files import numbers_csv, numbers_json
+from saebench.report.subject_page import subject_page
+from saebench.report.view import Board
+from saebench.results.atomic import write_bytes
+from saebench.results.audits import FOLDER, AuditRecord, audit_of
+from saebench.results.folders import ResultFolders
 from saebench.results.schema import ResultRecord
-from saebench.results.scopes import scopes_of
-from saebench.results.store import ResultStore
 from saebench.tasks import TASKS
 from saebench.tasks.contract import Card
 
+GENERATOR = '<meta name="generator" content="saebench">'
+TITLE = "Sparse autoencoder leaderboard"
 
-def build_leaderboard(results: Path, out: Path, title: str = TITLE) -> Path:
-    """Write `out/index.html` from every result below the folder `results`; returns its path.
+
+def build_leaderboard(results: Sequence[Path], out: Path, title: str = TITLE) -> Path:
+    """Write the leaderboard of every result below some folders into `out`; returns the path of its index.
+
+    Of a unit that several folders hold, the newest result counts; the others are its history.
+
+    Args:
+        results: results folders, accepted submissions among them.
+        out: folder, made where it is missing. Pages of subjects that are no more are removed from it.
+        title: heading of the index.
 
     Raises:
-        ResultsError: the folder is not there, or a result is damaged or of a newer schema.
-        StorageError: the page cannot be written.
+        ResultsError: a folder is not there, or a result is damaged or of a newer schema.
+        StorageError: the pages cannot be written.
     """
-    store = ResultStore(results)
-    records = unique(list(store.all()))
+    folders = ResultFolders(results)
+    versions = folders.versions()
+    records = [runs[-1] for runs in versions.values()]
     cards = cards_of(records)
-    audits = {task: audit for task, card in cards.items() if (audit := audit_of(card, results))}
-    return write_page(records, out, title, cards=cards, standings=standings_of(records, store, cards), audits=audits)
+    audits = audits_of(cards, results)
+    boards = boards_of(records, folders, cards=cards, audits=audits, versions=versions)
+    return write_site(boards, records, out, title, cards=cards, audits=audits)
+
+
+def write_site(
+    boards: Sequence[Board],
+    records: Sequence[ResultRecord],
+    out: Path,
+    title: str,
+    *,
+    cards: Mapping[str, Card],
+    audits: Mapping[str, AuditRecord],
+) -> Path:
+    """Write all pages of some boards; returns the path of the index."""
+    tasks = sorted({record.task for record in records})
+    pages = card_pages_of(tasks)
+    files = {"index.html": index_page(boards, records, title, pages)}
+    files |= {pages[task]: card_page(task, cards.get(task), audits.get(task), title) for task in tasks}
+    files |= {
+        f"subjects/{row.page}.html": subject_page(board, row, title, pages) for board in boards for row in board.rows
+    }
+    if boards:
+        files |= {"leaderboard.csv": numbers_csv(boards), "leaderboard.json": numbers_json(boards)}
+    for name, text in files.items():
+        write_bytes(out / name, text.encode())
+    for folder in ("subjects", "cards"):
+        for left in (out / folder).glob("*.html"):
+            if f"{folder}/{left.name}" not in files and GENERATOR in left.read_text("utf-8", errors="replace"):
+                left.unlink()
+    return out / "index.html"
 
 
 def cards_of(records: Sequence[ResultRecord]) -> dict[str, Card]:
@@ -35,26 +81,12 @@ def cards_of(records: Sequence[ResultRecord]) -> dict[str, Card]:
     return {task: TASKS.get(task).card for task in sorted({record.task for record in records}) if task in TASKS}
 
 
-def standings_of(records: Sequence[ResultRecord], store: ResultStore, cards: dict[str, Card]) -> dict[str, Standing]:
-    """Rank span and tie letters on the headline metric of each task, by result id.
-
-    A subject with several eval_seeds is ranked once, over all of them. Results whose task has no card here, and
-    subjects that could not be tested, have no standing.
-    """
-    standings: dict[str, Standing] = {}
+def audits_of(cards: Mapping[str, Card], results: Sequence[Path]) -> dict[str, AuditRecord]:
+    """The audit of each task that has one: of the first results folder that holds one, else the packaged one."""
+    found = {}
     for task, card in cards.items():
-        headline = headline_of(card)
-        own = [record for record in records if record.task == task]
-        if headline is None or not own:
-            continue
-        ids = {
-            (scope.key, entrant.name): [record.id for record in entrant.records]
-            for scope, entrants in scopes_of(own).items()
-            for entrant in entrants
-        }
-        for comparison in compare_records(own, store, cards.__getitem__, metrics=[headline]):
-            for row in comparison.rows:
-                if row.rank is not None:
-                    standing = Standing(" ".join(row.letters), *row.rank)
-                    standings |= dict.fromkeys(ids[comparison.scope.key, row.subject], standing)
-    return standings
+        holders = [folder for folder in results if (folder / FOLDER / f"{task}.json").is_file()]
+        audit = audit_of(card, holders[0] if holders else None)
+        if audit is not None:
+            found[task] = audit
+    return found

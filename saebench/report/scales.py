@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from saebench.results.schema import MetricValue
+from saebench.report.numbers import Measured
 
 MARGIN = 0.08
 """Part of the range left free on both sides."""
@@ -36,7 +36,7 @@ class Scale:
     end: float
     logarithmic: bool
 
-    def bar(self, value: MetricValue) -> Bar | None:
+    def bar(self, value: Measured) -> Bar | None:
         """Where `value` and its interval lie; None for an undefined value."""
         if value.value is None:
             return None
@@ -50,7 +50,7 @@ class Scale:
         return 100 * (_position(value, self.logarithmic) - self.start) / (self.end - self.start)
 
 
-def scale_of(values: Iterable[MetricValue], *, logarithmic: bool) -> Scale | None:
+def scale_of(values: Iterable[Measured], *, logarithmic: bool) -> Scale | None:
     """The scale that holds all of `values` with their intervals; None where they do not span a range."""
     ends = [
         _position(end, logarithmic)

@@ -144,5 +144,5 @@ def test_the_reason_stands_on_the_page_and_in_the_table(world, suite):
     tables = Tables(tuple(compare_results(Results.of(outcome.records, Path("results")))))
     assert "Not for ranking: it is a toy" in str(render(tables, "markdown", 100))
     assert tables.to_json()[0]["metrics"][0]["unfit"] == "it is a toy"
-    page = build_leaderboard(Path("results"), Path("page"))
+    page = build_leaderboard([Path("results")], Path("page"))
     assert "<strong>Not for ranking.</strong> it is a toy" in page.read_text()
