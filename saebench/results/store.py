@@ -124,7 +124,8 @@ class ResultStore:
 
     def locate(self, record: ResultRecord) -> Path:
         """Where the JSON file of a result is, also after its folder was renamed."""
-        return self._locate(record.id) or self.path(record)
+        path = self.path(record)
+        return path if path.is_file() else self._locate(record.id) or path
 
     def _item_bytes(self, record: ResultRecord, path: Path) -> bytes:
         assert record.items is not None

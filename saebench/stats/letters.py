@@ -8,6 +8,8 @@ a transitive closure: with a = b and b = c but a != c there are two groups, and 
 
 from __future__ import annotations
 
+import numpy as np
+
 from saebench.stats.ranks import BoolArray
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
@@ -20,16 +22,19 @@ def compact_letters(different: BoolArray) -> list[tuple[str, ...]]:
         different: symmetric `[N, N]`, True where two subjects differ significantly.
     """
     subjects = range(len(different))
-    groups = [frozenset(subjects)] if subjects else []
+    rivals = [sum(1 << int(other) for other in np.flatnonzero(row)) for row in different]
+    groups = [(1 << len(different)) - 1] if subjects else []
     for subject in subjects:
-        rivals = frozenset(other for other in subjects if different[subject, other])
-        split: list[frozenset[int]] = []
-        for group in groups:
-            split += [group - rivals, group - {subject}] if subject in group and group & rivals else [group]
-        groups = _absorb(split)
-    groups.sort(key=sorted)
-    named = [(letter_name(index), group) for index, group in enumerate(groups)]
-    return [tuple(name for name, group in named if subject in group) for subject in subjects]
+        own = 1 << subject
+        torn = [group for group in groups if group & own and group & rivals[subject]]
+        whole = [group for group in groups if not (group & own and group & rivals[subject])]
+        groups = _absorb(whole, [part for group in torn for part in (group & ~rivals[subject], group & ~own)])
+    members = sorted([subject for subject in subjects if group >> subject & 1] for group in groups)
+    letters: list[tuple[str, ...]] = [() for _ in subjects]
+    for index, group in enumerate(members):
+        for subject in group:
+            letters[subject] += (letter_name(index),)
+    return letters
 
 
 def letter_name(index: int) -> str:
@@ -38,10 +43,10 @@ def letter_name(index: int) -> str:
     return ALPHABET[letter] + (str(round_) if round_ else "")
 
 
-def _absorb(groups: list[frozenset[int]]) -> list[frozenset[int]]:
-    """The groups that no other group holds."""
-    kept: list[frozenset[int]] = []
-    for group in sorted(set(groups), key=len, reverse=True):
-        if not any(group <= other for other in kept):
-            kept.append(group)
+def _absorb(whole: list[int], parts: list[int]) -> list[int]:
+    """The groups, as bit sets, with those parts that no other group holds; the whole ones hold none another."""
+    kept = list(whole)
+    for part in sorted(set(parts), key=int.bit_count, reverse=True):
+        if not any(part & ~other == 0 for other in kept):
+            kept.append(part)
     return kept
