@@ -41,9 +41,20 @@ def rows_of_texts(
     Raises:
         DataError: the tokenizer has no special token that can begin a text.
     """
-    begin, pad = begin_and_pad(tokenizer)
-    special = np.array(sorted(set(tokenizer.all_special_ids)), dtype=np.int32)
-    encoded = tokenizer(
+    return rows_of_ids(
+        token_ids(texts, tokenizer),
+        tokenizer,
+        tokenizer_hash=tokenizer_hash,
+        context=context,
+        ids=ids,
+        name=name,
+        licence=licence,
+    )
+
+
+def token_ids(texts: Sequence[str], tokenizer: Any) -> list[list[int]]:
+    """Token ids of each text; a special token's name that occurs in a text is read as plain text."""
+    ids: list[list[int]] = tokenizer(
         list(texts),
         add_special_tokens=False,
         split_special_tokens=True,
@@ -51,7 +62,27 @@ def rows_of_texts(
         return_token_type_ids=False,
         verbose=False,
     )["input_ids"]
-    kept = [np.asarray(one[: context - 1], dtype=np.int32) for one in encoded]
+    return ids
+
+
+def rows_of_ids(
+    texts: Sequence[Sequence[int]],
+    tokenizer: Any,
+    *,
+    tokenizer_hash: str,
+    context: int,
+    ids: Sequence[str],
+    name: str,
+    licence: str,
+) -> PackedRows:
+    """As `rows_of_texts`, for texts that are token ids already.
+
+    Raises:
+        DataError: the tokenizer has no special token that can begin a text.
+    """
+    begin, pad = begin_and_pad(tokenizer)
+    special = np.array(sorted(set(tokenizer.all_special_ids)), dtype=np.int32)
+    kept = [np.asarray(one[: context - 1], dtype=np.int32) for one in texts]
     width = 1 + max(len(one) for one in kept)
     tokens = np.full((len(kept), width), pad, np.int32)
     mask = np.zeros((len(kept), width), np.bool_)
@@ -66,7 +97,7 @@ def rows_of_texts(
         "context": context,
         "begin_id": begin,
         "pad_id": pad,
-        "cut": sum(len(one) >= context for one in encoded),
+        "cut": sum(len(one) >= context for one in texts),
     }
     covered = {
         "rows": array_digest({"tokens": tokens, "mask": mask, "documents": documents}),
