@@ -11,11 +11,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from saebench.fingerprint import digest
 from saebench.results.comparison import Contender
-from saebench.results.metrics import MetricLike, metric_bootstrap
-from saebench.results.pair_tests import shared_items
-from saebench.stats import Estimate, cluster_weights
+from saebench.results.metrics import MetricLike
+from saebench.results.resampling import resample
+from saebench.stats import Estimate
 from saebench.stats.combined import Sampled, estimate, share_of_gap
 
 BOTTOM = ("random",)
@@ -65,7 +64,7 @@ def on_common_scale(
     Raises:
         ResultsError: the item tables contradict each other.
     """
-    sampled, lacking = _resample(metric, {name: one.contender for name, one in competitors.items()}, paired)
+    sampled, lacking = resample(metric, {name: one.contender for name, one in competitors.items()}, paired)
     sign = 1 if metric.direction == "up" else -1
     scaled = {}
     for name, one in competitors.items():
@@ -83,38 +82,6 @@ def on_common_scale(
             share = share_of_gap(sampled[name], sampled[str(bottom)], sampled[str(top)])
             scaled[name] = Scaled(PartScore(estimate(share), bottom, top), share)
     return scaled
-
-
-def _resample(
-    metric: MetricLike, contenders: Mapping[str, Contender], paired: bool
-) -> tuple[dict[str, Sampled], dict[str, str]]:
-    """Resampled values by name, and the reasons of those that have none.
-
-    Items that subjects share are resampled by a seed that their clusters decide, so that tasks over the same clusters
-    move together; items of a subject's own by a seed of its own.
-    """
-    lacking: dict[str, str] = {}
-    tables = {}
-    for name, one in sorted(contenders.items()):
-        if one.entry.estimate.value is None:
-            lacking[name] = one.entry.estimate.undefined or "no value"
-        elif one.table is None:
-            lacking[name] = "no per-item scores"
-        elif one.table.partners:
-            lacking[name] = "its items are pairs of seeds, which are not resampled"
-        else:
-            tables[name] = one.table
-    if paired:
-        tables = dict(zip(tables, shared_items(list(tables.values())), strict=True))
-    sampled = {}
-    for name, table in tables.items():
-        seed = digest(["aggregate", sorted(set(table.clusters)), None if paired else name])
-        bootstrap = metric_bootstrap([metric], table, cluster_weights(table.clusters, seed=seed))
-        if bootstrap.reasons[0] is None:
-            sampled[name] = Sampled.of(bootstrap, 0)
-        else:
-            lacking[name] = bootstrap.reasons[0]
-    return sampled, lacking
 
 
 def _end(roles: tuple[str, ...], competitors: Mapping[str, Competitor], l0: float | None) -> str | None:

@@ -5,12 +5,12 @@ The order in which results are given never matters. A subject without a value st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from saebench.errors import UnknownName
 from saebench.registry import near_misses
-from saebench.results.audits import audit_of
+from saebench.results.audits import MetricAudit, audit_of
 from saebench.results.items import ItemTable
 from saebench.results.metrics import CardLike, MetricLike, metric_estimates
 from saebench.results.pair_tests import OwnItems, OwnPairs, PairTests, SharedItems
@@ -100,11 +100,48 @@ def compare_records(
         UnknownName: no scope has a subject called `base`, or a task is not known to `card_of`.
         ResultsError: per-item scores are damaged or contradict each other.
     """
+    comparisons = []
+    for field in fields_of(records, store, card_of, base=base, metrics=metrics, sparsity=sparsity):
+        paired = field.metric.table in field.card.paired_by
+        made = compare_metric(field.metric, field.contenders, scope=field.scope, paired=paired, base=field.base)
+        comparisons.append(field.judged(made))
+    return comparisons
+
+
+@dataclass(frozen=True)
+class Field:
+    """The subjects of one scope on one metric."""
+
+    scope: Scope
+    card: CardLike
+    metric: MetricLike
+    entrants: Sequence[Entrant]
+    contenders: Sequence[Contender]
+    """In the order of the entrants."""
+    base: str | None
+    """Where it is one of them."""
+    reliability: MetricAudit | None
+
+    def judged(self, made: Comparison) -> Comparison:
+        """The comparison with what an audit and the card say of it."""
+        comparison = replace(made, reliability=self.reliability)
+        return unranked(comparison, self.card.unfit) if self.card.unfit else comparison
+
+
+def fields_of(
+    records: Iterable[ResultRecord],
+    store: ResultStore,
+    card_of: Callable[[str], CardLike],
+    *,
+    base: str | None,
+    metrics: Sequence[str] | None,
+    sparsity: Sparsity | None,
+) -> Iterator[Field]:
+    """What there is to compare, as in `compare_records`."""
     records = list(records)
     scopes = scopes_of(records)
     check_base(base, scopes)
     known = sparsity or Sparsity(records)
-    comparisons = []
     for scope, entrants in scopes.items():
         card = card_of(scope.task)
         audit = audit_of(card, store.root)
@@ -113,13 +150,9 @@ def compare_records(
         by_name = {metric.name: metric for metric in card.metrics}
         for name in card.headline if metrics is None else metrics:
             if name in by_name:
-                metric = by_name[name]
-                contenders = [contender_of(metric, entrant, tables, known) for entrant in entrants]
-                paired = metric.table in card.paired_by
-                made = compare_metric(metric, contenders, scope=scope, paired=paired, base=local_base)
-                comparison = replace(made, reliability=audit.metric(name) if audit else None)
-                comparisons.append(unranked(comparison, card.unfit) if card.unfit else comparison)
-    return comparisons
+                contenders = [contender_of(by_name[name], entrant, tables, known) for entrant in entrants]
+                reliability = audit.metric(name) if audit else None
+                yield Field(scope, card, by_name[name], entrants, contenders, local_base, reliability)
 
 
 def check_base(base: str | None, scopes: Mapping[Scope, Sequence[Entrant]]) -> None:

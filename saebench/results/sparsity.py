@@ -20,6 +20,8 @@ MEASURED_BY = "reconstruction"
 """The task whose L0 counts for a subject in tasks that measure none: it reads plain text of the suite."""
 BAND_RULE = "L0 bands are factors of two around powers of two (32: 22.6 to 45.3)"
 
+Band = float | None
+"""The middle of a band; None where L0 is not known."""
 Place = tuple[str, str | None, str | None]
 """A subject by fingerprint, at a site of a language model by its weights."""
 

@@ -18,7 +18,7 @@ from saebench.registry import near_misses
 from saebench.results.audits import MetricAudit
 from saebench.results.pair_tests import Pair, PairTests
 from saebench.results.scopes import Scope
-from saebench.results.sparsity import band_of
+from saebench.results.sparsity import Band, band_of
 from saebench.stats import Difference, Estimate, compact_letters, holm, rank_intervals
 
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
@@ -56,13 +56,22 @@ class Row:
     letters: tuple[str, ...]
     """Subjects that share a letter do not differ significantly; empty for one that could not be tested."""
     l0: float | None = None
-    band: float | None = None
-    """Middle of the band of L0; None where L0 is not known."""
+    band: Band = None
+    """Of L0."""
     band_rank: Rank | None = None
     """Best and worst rank among the subjects of the band."""
     control: bool = False
     frontier: bool | None = None
     """On the Pareto curve of L0 and this metric; None for a control, and where L0, ranks or tests are missing."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The subjects of one architecture behind one row."""
+
+    name: str
+    by_band: Mapping[Band, tuple[str, ...]]
+    """Names of its subjects by band of L0."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +94,8 @@ class Comparison:
     """Why the task must not rank anything; nothing is ranked then."""
     reliability: MetricAudit | None = None
     """What an audit of the task found about this metric."""
+    pools: tuple[Pool, ...] = ()
+    """Where rows are architectures: their subjects."""
 
     def band_size(self, band: float | None) -> int:
         """Ranked subjects of a band."""

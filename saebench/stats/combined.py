@@ -102,7 +102,7 @@ def estimate(one: Sampled) -> Estimate:
     parts = np.concatenate(list(one.influences.values()))
     if is_constant(parts, one.scale):
         return Estimate(one.value, one.value, one.value, n)
-    test = _test(one)
+    test = against_zero(one)
     width = small_sample_width(test.degrees, test.error / math.sqrt(float(np.sum(parts**2))))
     low, high, undefined = bca_interval(one.value, one.resampled, parts, width)
     return Estimate(one.value, low, high, n, undefined)
@@ -114,7 +114,7 @@ def difference(a: Sampled, b: Sampled) -> Difference:
     found = estimate(gap)
     if found.n < MIN_CLUSTERS:
         return Difference(gap.value, None, None, found.n, None, None, found.undefined)
-    test = _test(gap)
+    test = against_zero(gap)
     return Difference(gap.value, found.low, found.high, found.n, test.p, POWER_FACTOR * test.error, found.undefined)
 
 
@@ -151,14 +151,14 @@ def all_pairs(columns: Sequence[Sampled]) -> Tests:
     p = 2 * special.stdtr(degrees, t)
     cancelled = variance <= CANCELLED * (sizes[:, None] + sizes[None, :])
     for a, b in zip(*np.nonzero(np.triu(cancelled, 1)), strict=True):
-        test = _test(weighted_sum([(1.0, columns[a]), (-1.0, columns[b])]))
+        test = against_zero(weighted_sum([(1.0, columns[a]), (-1.0, columns[b])]))
         errors[a, b] = errors[b, a] = test.error
         p[a, b] = p[b, a] = test.p
     return Tests(errors, p)
 
 
-def _test(one: Sampled) -> Welch:
-    """Against zero. What is the same in every cluster gets the sign-flip p of its clusters: 2 of 2^n."""
+def against_zero(one: Sampled) -> Welch:
+    """The test of a statistic; what is the same in every cluster gets the sign-flip p of its clusters, 2 of 2^n."""
     units = list(one.units.values())
     if is_constant(np.concatenate(list(one.influences.values())), one.scale):
         nothing = abs(one.value) <= ROUNDING * one.scale * sum(units)
