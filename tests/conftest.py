@@ -16,6 +16,9 @@ torch.set_num_threads(1)
 
 ALLOWED_SKIPS: dict[str, str] = {
     "tests/data/test_facts.py::test_the_published_files_are_read": "RAVEL's files lie in ../shared/data, not here",
+    "tests/data/test_concepts.py::test_a_bag_of_words_detects_axbenchs_concepts_as_well_as_others_found": (
+        "AxBench's files lie in ../shared/data, not here"
+    ),
 }
 """Tests that may be skipped in continuous integration, by node id, with the reason."""
 

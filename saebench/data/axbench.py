@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from saebench.data.concepts import GIVEN, Concept, concept
+from saebench.data.concepts import GIVEN, Concept, Sizes, assembled
 from saebench.data.labelled import RawRow, clean, read_table
 from saebench.data.splits import split
 from saebench.data.texts import Document
@@ -24,6 +24,8 @@ from saebench.errors import DataError
 
 TRAIN, TEST = "train_data.parquet", "latent_eval_data.parquet"
 COLUMNS = ("output", "output_concept", "concept_genre", "category", "concept_id")
+HARD = "hard negative"
+"""`category` of hard negatives in the test file."""
 NO_CONCEPT = -1
 """`concept_id` of the shared negatives."""
 LICENCE = "Apache-2.0"
@@ -31,7 +33,7 @@ SHORT = 60
 """Letters of a concept's description in its name."""
 
 
-def axbench_concepts(folder: str, train_rows: int, test_rows: int, hard_rows: int, seed: int) -> list[Concept]:
+def axbench_concepts(folder: str, sizes: Sizes, seed: int) -> list[Concept]:
     """Every concept of a folder, in the order of their numbers; each is a family of its own.
 
     Raises:
@@ -40,7 +42,7 @@ def axbench_concepts(folder: str, train_rows: int, test_rows: int, hard_rows: in
     root = Path(folder).expanduser()
     train, test = rows_of(root / TRAIN), rows_of(root / TEST)
     numbers = sorted({int(row["concept_id"]) for row in test} - {NO_CONCEPT})
-    return [one_concept(root, train, test, number, (train_rows, test_rows, hard_rows, seed)) for number in numbers]
+    return [one_concept(root, train, test, number, sizes, seed) for number in numbers]
 
 
 def rows_of(path: Path) -> list[Mapping[str, Any]]:
@@ -61,42 +63,35 @@ def one_concept(
     train: Sequence[Mapping[str, Any]],
     test: Sequence[Mapping[str, Any]],
     number: int,
-    sizes: tuple[int, int, int, int],
+    sizes: Sizes,
+    seed: int,
 ) -> Concept:
-    """Concept `number`; `sizes` are training, test and hard rows and the seed.
+    """Concept `number` of the rows of both files.
 
     Raises:
         DataError: it has no training positives, or a class is missing on one side.
     """
-    train_rows, test_rows, hard_rows, seed = sizes
     mine = [row for row in train if row["concept_id"] == number]
     if not mine:
         raise DataError(f"concept {number} has no positive text", file=root / TRAIN)
     genre, about = mine[0]["concept_genre"], str(mine[0]["output_concept"])
-    theirs = [row for row in train if row["concept_id"] == NO_CONCEPT and row["concept_genre"] == genre]
+    shared = [row for row in train if row["concept_id"] == NO_CONCEPT and row["concept_genre"] == genre]
     evaluated = [row for row in test if row["concept_id"] == number]
-    raw = [RawRow(str(row["output"]), str(row["category"]), "training", split="train") for row in (*mine, *theirs)]
+    raw = [RawRow(str(row["output"]), str(row["category"]), "training", split="train") for row in (*mine, *shared)]
     raw += [RawRow(str(row["output"]), str(row["category"]), "test", split="test") for row in evaluated]
-    named_hard = [row for row in raw if row.label == "hard negative"]
     data = clean(
-        f"{number} {about[:SHORT]}",
-        [row for row in raw if row.label != "hard negative"],
+        f"axbench {number} {about[:SHORT]}",
+        [row for row in raw if row.label != HARD],
         licence=LICENCE,
         revision="local",
         source=root / TEST,
     )
-    asked = split(data, "positive", train_rows=train_rows, test_rows=test_rows, seed=seed)
+    asked = split(data, "positive", train_rows=sizes.train, test_rows=sizes.test, seed=seed)
     known = {example.hash for example in data.examples}
-    hard = {Document("hard", row.text).hash: row.text for row in named_hard if row.text.strip()}
-    hard = {hash_: text for hash_, text in hard.items() if hash_ not in known}
+    found = {Document("hard", row.text).hash: row.text for row in raw if row.label == HARD and row.text.strip()}
+    hard = {hash_: text for hash_, text in found.items() if hash_ not in known}
     texts = [*(example.text for example in data.examples), *hard.values()]
     hashes = [*(example.hashes for example in data.examples), *((hash_,) for hash_ in hard)]
-    rows = np.arange(len(data.examples), len(texts), dtype=np.int64)[:hard_rows]
-    return concept(
-        f"axbench {data.name}",
-        f"axbench {data.name}",
-        LICENCE,
-        (asked, rows),
-        (texts, hashes),
-        {**data.census.to_json(), "positive": about, "genre": genre, "hard_negatives": GIVEN},
-    )
+    rows = np.arange(len(data.examples), len(texts), dtype=np.int64)[: sizes.hard]
+    notes = {"positive": about, "genre": genre, "hard_negatives": GIVEN}
+    return assembled(data.name, data, asked, rows, (texts, hashes), notes)

@@ -9,7 +9,7 @@ from saebench.baselines.concepts.direction import ConceptDirection
 from saebench.baselines.concepts.keeping import Arrays, from_arrays, to_arrays
 from saebench.baselines.concepts.method import ConceptMethod, Lesson
 from saebench.baselines.concepts.texts import ConceptTexts, IntArray
-from saebench.data.concepts import ReadConcept
+from saebench.data.read_concepts import ReadConcept
 
 if TYPE_CHECKING:
     from saebench.activations.sets import ActivationSet
