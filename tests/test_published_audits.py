@@ -14,6 +14,7 @@ from saebench.results.audits import audit_of
 from saebench.tasks import TASKS
 
 WITHOUT: dict[str, str] = {
+    "autointerp@1": "its numbers are those of a judge that the user names, and no judge is packaged that is good at it",
     "ravel@1": "five seeds of six subjects at the budget of suite audit would take more than an hour on two cores",
 }
 """Tasks that have not been audited, with the reason."""

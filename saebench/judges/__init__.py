@@ -5,6 +5,6 @@ Importing this room imports neither torch nor an HTTP library.
 
 from saebench.judges.contract import Answer, Judge, Message, Question
 from saebench.judges.opening import open_judge
-from saebench.judges.spec import JudgeName, judge_from_environment, parse_judge
+from saebench.judges.spec import JudgeName, parse_judge
 
-__all__ = ["Answer", "Judge", "JudgeName", "Message", "Question", "judge_from_environment", "open_judge", "parse_judge"]
+__all__ = ["Answer", "Judge", "JudgeName", "Message", "Question", "open_judge", "parse_judge"]

@@ -50,8 +50,6 @@ class Exchanges:
             start = b"\n" if _is_cut(self.path) else b""
             with self.path.open("ab") as stream:
                 stream.write(start + canonical_json(line).encode() + b"\n")
-                stream.flush()
-                os.fsync(stream.fileno())
         self._answers[key] = _answer(line)
         return self._answers[key]
 

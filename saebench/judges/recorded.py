@@ -29,7 +29,7 @@ class RecordedJudge:
             if known is not None and known.text is not None:
                 found[question] = known
         missing = list(dict.fromkeys(question for question in questions if question not in found))
-        for index, answer in self._respondent.answers(missing):
+        for index, answer in self._respondent.answers(missing) if missing else ():
             question = missing[index]
             found[question] = self._exchanges.add(self.identity, self._respondent.content, question, answer)
         return [found[question] for question in questions]

@@ -119,12 +119,8 @@ def _is_positive(text: str) -> bool:
         return False
 
 
-def judge_from_environment() -> str:
-    """The judge that ``SAEBENCH_JUDGE`` names, "" for none."""
-    return os.environ.get(VARIABLE, "")
-
-
 def _checked(text: str) -> str:
+    text = text or os.environ.get(VARIABLE, "")
     if text:
         spec = parse_judge(text)
         spec.identity()
@@ -137,6 +133,6 @@ def _identity(text: str) -> str:
 
 
 JudgeName = Annotated[str, AfterValidator(_checked), PlainSerializer(_identity)]
-"""A parameter of a task that names a judge, "" for none. It is checked with the other parameters, and what becomes
-identity of a result is the judge's own: neither keys nor timeouts nor the file of a replay. Declare it with
-``Field(default_factory=judge_from_environment, validate_default=True)``."""
+"""A parameter of a task that names a judge; "" stands for what ``SAEBENCH_JUDGE`` names, or for none. It is checked
+with the other parameters, and what becomes identity of a result is who answers: neither keys nor timeouts nor the file
+of a replay. Declare it with ``Field(default="", validate_default=True)``."""

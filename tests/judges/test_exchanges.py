@@ -14,7 +14,7 @@ from saebench.judges.exchanges import Exchanges
 from saebench.judges.fakes import fake_endpoint
 from saebench.judges.recorded import ReplayJudge
 
-WRITERS, EACH = 4, 25
+WRITERS, EACH = 3, 25
 
 
 def question(text: str) -> Question:

@@ -9,11 +9,11 @@ import pytest
 from pydantic import BaseModel, Field
 
 from saebench.errors import InputError, UsageError
-from saebench.judges import JudgeName, judge_from_environment, parse_judge
+from saebench.judges import JudgeName, parse_judge
 
 
 class Settings(BaseModel):
-    judge: JudgeName = Field(default_factory=judge_from_environment, validate_default=True)
+    judge: JudgeName = Field(default="", validate_default=True)
 
 
 def identity(name: str) -> str:
@@ -31,6 +31,7 @@ def test_identity_is_host_and_model_alone(monkeypatch):
     assert identity("openai:https://api.example.org/v1#m?key=MY_KEY&timeout=2") == "openai:api.example.org#m"
     assert identity("openai:http://localhost:8000/v1#m") == "openai:localhost:8000#m"
     assert identity("hf:smollm2-135m-instruct") == "hf:smollm2-135m-instruct"
+    monkeypatch.delenv("SAEBENCH_JUDGE", raising=False)
     assert identity("") == ""
 
 
@@ -74,6 +75,7 @@ def test_the_environment_names_the_judge_where_nothing_else_does(monkeypatch):
     monkeypatch.setenv("SAEBENCH_JUDGE", "nobody")
     with pytest.raises(UsageError, match="nobody"):
         Settings()
+    assert Settings(judge="hf:another").judge == "hf:another"
 
 
 def test_a_replay_file_must_be_there():

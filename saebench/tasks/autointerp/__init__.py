@@ -1,0 +1,1 @@
+"""Explanations of latents, and what a judge can do with them."""
