@@ -12,8 +12,8 @@ from typing import Any
 
 from saebench.judges.contract import Message
 
-Reply = str | int | bytes
-"""The judge's words, a status to fail with, or the raw body of a reply."""
+Reply = str | int | bytes | tuple[int, dict[str, str]]
+"""The judge's words, a status to fail with (and headers), or the raw body of a reply."""
 
 
 @dataclass
@@ -52,12 +52,14 @@ def fake_endpoint(reply: Callable[[list[Message]], Reply]) -> Iterator[FakeEndpo
                 told.requests.append({"path": self.path, **body})
                 told.headers.append({name.lower(): value for name, value in self.headers.items()})
             made = told.reply([Message(**one) for one in body["messages"]])
-            status = made if isinstance(made, int) else 200
+            status, headers = made if isinstance(made, tuple) else (made if isinstance(made, int) else 200, {})
             if isinstance(made, str):
                 content = json.dumps({"choices": [{"message": {"role": "assistant", "content": made}}]}).encode()
             else:
                 content = made if isinstance(made, bytes) else b'{"error": {"message": "as told"}}'
             self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(content)))
             self.end_headers()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -96,6 +97,31 @@ def test_a_lasting_failure_is_no_answer_and_says_why(tmp_path, reply, reason, re
         assert len(server.requests) == requests
         server.reply = echo
         assert judge.ask([question("a")])[0].text == "you said a"
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """Seconds that would have been slept."""
+    slept: list[float] = []
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=slept.append))
+    monkeypatch.setattr(endpoint, "FIRST_WAIT_S", 1.0)
+    return slept
+
+
+def test_waits_double_up_to_a_minute(tmp_path, waits):
+    with fake_endpoint(lambda messages: 503) as server:
+        open_judge(f"{server.judge}?attempts=9", folder=tmp_path).ask([question("a")])
+    bounds = [1, 2, 4, 8, 16, 32, 60, 60]
+    assert all(low <= wait <= min(low + 1, 60) for low, wait in zip(bounds, waits, strict=True))
+
+
+@pytest.mark.parametrize(("asked", "waited"), [("7", 7), ("3600", 60)])
+def test_an_endpoint_may_ask_for_a_longer_wait_but_not_for_an_hour(tmp_path, waits, asked, waited):
+    replies = ["there", (429, {"retry-after": asked})]
+    with fake_endpoint(lambda messages: replies.pop()) as server:
+        (answer,) = open_judge(server.judge, folder=tmp_path).ask([question("a")])
+    assert answer.text == "there"
+    assert waits == [waited]
 
 
 def test_silence_times_out(tmp_path):
