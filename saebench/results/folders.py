@@ -36,19 +36,22 @@ class ResultFolders(ResultStore):
     def versions(self) -> dict[str, list[ResultRecord]]:
         """All results of each id, oldest first: more than one where folders hold the same unit of several runs.
 
+        What a submission reports comes before all runs of one's own, whatever date it bears.
+
         Raises:
             ResultsError: a folder is not there, or a result is damaged.
         """
-        found: dict[str, list[tuple[str, str, ResultRecord, ResultStore]]] = defaultdict(list)
+        found: dict[str, list[tuple[bool, str, str, ResultRecord, ResultStore]]] = defaultdict(list)
         for store in self.stores:
             for record in store.all():
                 text = canonical_json(record.model_dump(mode="json"))
-                found[record.id].append((record.provenance.finished, text, record, store))
+                own = record.submission is None or record.submission.status == "reproduced"
+                found[record.id].append((own, record.provenance.finished, text, record, store))
         ordered = {}
         for id in sorted(found):
-            runs = sorted(found[id], key=lambda run: run[:2])
-            self._homes[id] = runs[-1][3]
-            ordered[id] = [record for _, _, record, _ in runs]
+            runs = sorted(found[id], key=lambda run: run[:3])
+            self._homes[id] = runs[-1][4]
+            ordered[id] = [record for _, _, _, record, _ in runs]
         return ordered
 
     def items(self, record: ResultRecord) -> dict[str, ItemTable]:

@@ -20,7 +20,7 @@ from saebench.submissions.files import read_files
 from saebench.submissions.item_lines import from_lines
 from saebench.submissions.layout import CARD, ENVIRONMENT, RESULT, SUITE
 from saebench.submissions.manifest import check_manifest
-from saebench.submissions.refusing import refusal
+from saebench.submissions.refusing import AS_WRITTEN, refusal, shown
 from saebench.submissions.strict_json import parse_json
 from saebench.submissions.strict_yaml import parse_yaml
 
@@ -121,7 +121,7 @@ def _record(data: bytes, path: str, id: str) -> ResultRecord:
     try:
         record = ResultRecord.model_validate(migrate(raw, Path(path)))
     except ResultsError as error:
-        raise refusal(error.message, path, error.field, error.remedy) from error
+        raise refusal(shown(error.message), path, error.field, error.remedy or AS_WRITTEN) from error
     except ValidationError as error:
         raise _invalid(error, path) from error
     if record.id != id:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 
 from pydantic import ValidationError
 
@@ -19,6 +21,9 @@ from saebench.submissions.refusing import refusal, shown
 
 AGAIN = "run 'saebench submit' with this version of saebench"
 GROUPS = ("set", "pair")
+FORMULA = "=+-@"
+"""First characters that make a spreadsheet compute a cell."""
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
 
 
 def check_suite(bundle: Bundle, known: Known) -> tuple[SuiteLike | None, list[SubmissionError]]:
@@ -78,7 +83,8 @@ def check_identity(scored: Scored, task: KnownTask, suite: SuiteLike) -> Iterato
         ("submission", record.submission, None),
     ):
         if stated != expected:
-            yield refusal("contradicts the rest of the file", scored.file, field, AGAIN)
+            message = f"'{shown(str(stated))}' contradicts the rest of the bundle, which says '{shown(str(expected))}'"
+            yield refusal(message, scored.file, field, AGAIN)
     if identity.dtype != f"{suite.dtype}/{suite.store_dtype}":
         yield refusal(f"the suite is computed in {suite.dtype}", scored.file, "identity.dtype", AGAIN)
     if identity.eval_seed not in suite.eval_seeds:
@@ -110,23 +116,49 @@ def _is_entry(record: ResultRecord, entry: TaskEntryLike) -> bool:
 def check_plain(scored: Scored) -> Iterator[SubmissionError]:
     """Fields that tables, plots and trackers read have the size and kind that they count on."""
     record, subject = scored.record, scored.record.subject
-    for field, text in (("subject.name", subject.name), ("subject.spec", subject.spec), ("suite", record.suite),
-                        ("subject.architecture", subject.architecture), ("site", record.site or "-")):  # fmt: skip
-        if not 0 < len(text) <= limits.NAME or not text.isprintable():
-            yield refusal(f"must be a printable line of at most {limits.NAME} characters", scored.file, field)
+    texts = {
+        "subject.name": subject.name,
+        "subject.spec": subject.spec,
+        "subject.architecture": subject.architecture,
+        "site": record.site or "none",
+        "model.name": record.model.name if record.model else "none",
+        **{f"metrics.{name}.undefined": value.undefined or "none" for name, value in record.metrics.items()},
+    }
+    for field, text in texts.items():
+        most = limits.NAME if field == "subject.name" else limits.LONG_LINE
+        if not 0 < len(text) <= most or not text.isprintable():
+            yield refusal(f"must be a printable line of at most {most:,} characters", scored.file, field)
+        elif text[0] in FORMULA:
+            message = f"must not begin with {text[0]}: a spreadsheet would take it for a formula"
+            yield refusal(message, scored.file, field)
     for field, number in (("subject.d_in", subject.d_in), ("subject.d_dict", subject.d_dict)):
         if number is not None and number < 1:
             yield refusal("must be positive", scored.file, field)
     if not isinstance(subject.provenance.get("train_seed"), int | None):
         yield refusal("must be a whole number", scored.file, "subject.provenance.train_seed")
-    if record.items is None or record.items.file != f"{record.id}.jsonl":
+    for field, time in (("started", record.provenance.started), ("finished", record.provenance.finished)):
+        if not _is_time(time):
+            yield refusal("must be a time in UTC, as 2026-11-20T10:00:00+00:00", scored.file, f"provenance.{field}")
+    yield from _items_named(scored)
+
+
+def _items_named(scored: Scored) -> Iterator[SubmissionError]:
+    """What the result says of its file of per-item scores."""
+    named = scored.record.items
+    rows = {name: len(table.items) for name, table in scored.tables.items()}
+    if named is None or named.file != f"{scored.record.id}.jsonl":
         yield refusal("must name the file of per-item scores", scored.file, "items.file")
-    else:
-        rows = {name: len(table.items) for name, table in scored.tables.items()}
-        if record.items.tables != rows or record.items.rows != sum(rows.values()):
-            yield refusal("are not the tables of the file of per-item scores", scored.file, "items.tables", AGAIN)
-        if record.items.sha256 != scored.items_sha256:
-            yield refusal("is not the hash of the file of per-item scores", scored.file, "items.sha256", AGAIN)
+    elif named.tables != rows or named.rows != sum(rows.values()):
+        yield refusal("are not the tables of the file of per-item scores", scored.file, "items.tables", AGAIN)
+    elif named.sha256 != scored.items_sha256:
+        yield refusal("is not the hash of the file of per-item scores", scored.file, "items.sha256", AGAIN)
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return TIME.fullmatch(text) is not None and datetime.fromisoformat(text) is not None
+    except ValueError:
+        return False
 
 
 def check_whole(bundle: Bundle, known: Known, suite: SuiteLike) -> Iterator[SubmissionError]:

@@ -50,11 +50,11 @@ def check_bundle_name(name: str) -> str:
     return name
 
 
-def check_path(path: str) -> str:
-    """A path inside the bundle, if a bundle has such a file.
+def check_spelling(path: str) -> None:
+    """Refuse what no path of a bundle looks like.
 
     Raises:
-        SubmissionError: it leaves the folder, hides something in its spelling, or does not belong there.
+        SubmissionError: it leaves the folder, or hides something in its spelling.
     """
     parts = path.split("/")
     if path.startswith("/") or re.match(r"[A-Za-z]:", path):
@@ -62,7 +62,16 @@ def check_path(path: str) -> str:
     if ".." in parts:
         raise refusal("the path leaves the bundle's folder", path, remedy=REMEDY)
     if not path.isascii() or not path.isprintable() or "\\" in path:
-        raise refusal("the name holds characters that no file of a bundle has", path, remedy=REMEDY)
+        raise refusal("the name holds characters that no file of a bundle has", ascii(path)[1:-1], remedy=REMEDY)
+
+
+def check_path(path: str) -> str:
+    """A path inside the bundle, if a bundle has such a file.
+
+    Raises:
+        SubmissionError: as `check_spelling`, or it does not belong there.
+    """
+    check_spelling(path)
     if path in SINGLE or RESULT.fullmatch(path) or ITEMS.fullmatch(path):
         return path
     alike = next((known for known in SINGLE if known.casefold() == path.casefold()), None)
@@ -78,9 +87,10 @@ def inner_path(member: str) -> tuple[str, str | None]:
         SubmissionError: it lies in no folder, or is nothing that a bundle has.
     """
     top, slash, rest = member.partition("/")
-    if not slash or member.startswith("/") or not is_bundle_name(top):
-        check_path(member)
-        raise refusal("lies in no folder of its own", member, remedy="pack the folder NAME itself, not its files")
+    if not slash or not is_bundle_name(top):
+        check_spelling(member)
+        remedy = f"pack the folder itself; its name has {NAME_RULE}"
+        raise refusal("does not lie in a folder that a submission may have", member, remedy=remedy)
     if rest == "" or rest.rstrip("/") in FOLDERS:
         return top, None
     return top, check_path(rest)

@@ -35,7 +35,9 @@ SEEDS = 100
 TEXT = 20_000
 """Characters of any text."""
 NAME = 300
-"""Characters of a subject's name or specification."""
+"""Characters of a name."""
+LONG_LINE = 2_000
+"""Characters of a specification, which may name the members of a set, or of a reason."""
 ITEM = 600
 """Characters of the id of an item or a cluster."""
 DIGITS = 40

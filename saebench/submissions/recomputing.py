@@ -15,7 +15,6 @@ from saebench.submissions.bundle import Scored
 from saebench.submissions.known import KnownTask
 from saebench.submissions.refusing import refusal
 
-REMEDY = "send the files as 'saebench submit' wrote them"
 ENDS = ("value", "low", "high")
 
 
@@ -37,7 +36,7 @@ def recompute(scored: Scored, known: KnownTask) -> Recomputed:
     if set(stated) != set(declared):
         odd = sorted(set(stated) ^ set(declared))[0]
         word = "is missing" if odd in declared else f"is no metric of {known.card.name}"
-        return Recomputed({}, (refusal(word, scored.file, f"metrics.{odd}", REMEDY),), ())
+        return Recomputed({}, (refusal(word, scored.file, f"metrics.{odd}"),), ())
     found = dict(_estimates(known, scored.tables))
     metrics: dict[str, MetricValue] = {}
     refusals: list[SubmissionError] = []
@@ -51,7 +50,7 @@ def recompute(scored: Scored, known: KnownTask) -> Recomputed:
             continue
         if again is None:
             needed = f"table '{metric.table}' with {', '.join(sorted(_columns(metric)))}"
-            refusals.append(refusal(f"the items of {name} are not there: {needed}", scored.items_file, name, REMEDY))
+            refusals.append(refusal(f"the items of {name} are not there: {needed}", scored.items_file, name))
             continue
         metrics[name] = again
         refusals += _differences(scored, name, own, again)
@@ -82,13 +81,13 @@ def _differences(scored: Scored, name: str, own: MetricValue, again: MetricValue
         stated, made = getattr(own, end), getattr(again, end)
         if not agree(stated, made, limits.RELATIVE):
             message = f"{stated} does not follow from the items, which give {made}"
-            yield refusal(message, scored.file, f"metrics.{name}.{end}", REMEDY)
+            yield refusal(message, scored.file, f"metrics.{name}.{end}")
             return
     if own.n != again.n:
-        yield refusal(f"{own.n} clusters; the items have {again.n}", scored.file, f"metrics.{name}.n", REMEDY)
+        yield refusal(f"{own.n} clusters; the items have {again.n}", scored.file, f"metrics.{name}.n")
     if own.undefined != again.undefined:
         message = "the reason does not follow from the items" + (f": {again.undefined}" if again.undefined else "")
-        yield refusal(message, scored.file, f"metrics.{name}.undefined", REMEDY)
+        yield refusal(message, scored.file, f"metrics.{name}.undefined")
 
 
 def _within(value: float, low: float | None, high: float | None) -> bool:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from saebench.errors import SubmissionError
 
 SHOWN = 80
+"""Characters of a stranger's text that a message quotes."""
+AS_WRITTEN = "send the files as 'saebench submit' wrote them"
+"""The remedy where no other is given."""
 
 
 def shown(text: str) -> str:
@@ -14,12 +17,12 @@ def shown(text: str) -> str:
 
 
 def refusal(
-    message: str, file: str | None = None, field: str | None = None, remedy: str | None = None
+    message: str, file: str | None = None, field: str | None = None, remedy: str = AS_WRITTEN
 ) -> SubmissionError:
     """The error to raise or to list. `message` must have passed through `shown` where it quotes the bundle."""
     return SubmissionError(
         message,
         file=None if file is None else shown(file),
-        field=None if field is None else shown(field),
+        field=shown(field) if field else None,
         remedy=remedy,
     )

@@ -34,7 +34,7 @@ def parse_yaml(data: bytes, file: str) -> dict[str, Any]:
         _check_keys(yaml.compose(text, Loader=yaml.SafeLoader), file)
         value = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        raise refusal(f"not YAML: {shown(str(error))}", file) from error
+        raise refusal(f"not YAML: {shown(' '.join(str(error).split()))}", file) from error
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         raise refusal("it must hold fields with values", file)
     require_plain(value, file)

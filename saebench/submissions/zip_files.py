@@ -70,6 +70,8 @@ def _check_end(data: bytes) -> None:
 
 
 def _check_kind(member: zipfile.ZipInfo) -> None:
+    if member.filename != member.orig_filename:
+        raise refusal("the name goes on behind a zero byte", member.filename, remedy=PLAIN)
     kind = stat.S_IFMT(member.external_attr >> 16)
     if stat.S_ISLNK(kind):
         raise refusal("a symbolic link", member.filename, remedy="put the file itself there")

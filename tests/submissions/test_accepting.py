@@ -1,0 +1,281 @@
+"""Accepted bundles become results of a folder: self-reported, or reproduced where a run here agrees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hostile_claims import consistent
+from toy_bundle import (
+    NAME,
+    SUBJECTS,
+    Files,
+    identified,
+    in_folder,
+    own_result,
+    signed,
+    sound_files,
+    with_record,
+)
+
+from saebench.report.comparing import compare_folders
+from saebench.report.leaderboard import build_leaderboard
+from saebench.results.folders import ResultFolders
+from saebench.results.schema import ResultRecord
+from saebench.results.store import ResultStore
+from saebench.submissions.accepting import Accepted, accept
+from saebench.submissions.known import Known
+
+Accept = Callable[..., Accepted]
+
+
+@pytest.fixture
+def take(known: Known, tmp_path: Path) -> Accept:
+    """Accepts the bundle of some files into `results`."""
+
+    def run(files: Files, name: str = NAME) -> Accepted:
+        return accept(in_folder(files, tmp_path / "sent", name), tmp_path / "results", known)
+
+    return run
+
+
+def records(tmp_path: Path) -> dict[str, ResultRecord]:
+    return {record.subject.name: record for record in ResultStore(tmp_path / "results").all()}
+
+
+def run_here(tmp_path: Path, files: Files, take: Accept, factor: float = 1.0) -> None:
+    """What a maintainer's own run would leave: the same units, with numbers times `factor`."""
+    take(files)
+    store = ResultStore(tmp_path / "results")
+    for record in list(store.all()):
+        metrics = {
+            name: value.model_copy(
+                update={end: getattr(value, end) * factor for end in ("value", "low", "high") if value.low is not None}
+            )
+            for name, value in record.metrics.items()
+        }
+        store.write(record.model_copy(update={"submission": None, "metrics": metrics}), store.items(record))
+
+
+def test_an_accepted_bundle_is_self_reported(files: Files, take: Accept, tmp_path: Path) -> None:
+    done = take(files)
+    assert done.verdict.accepted
+    assert (len(done.written), done.reproduced) == (1, 0)
+    held = records(tmp_path)
+    assert set(held) == {NAME, "identity", "pca-l0-4"}
+    for record in held.values():
+        assert record.submission is not None
+        assert record.submission.model_dump() == {"name": NAME, "status": "self-reported"}
+        assert ResultStore(tmp_path / "results").items(record)["documents"].items
+
+
+def test_accepting_twice_changes_nothing(files: Files, take: Accept, tmp_path: Path) -> None:
+    take(files)
+    before = {path: path.read_bytes() for path in (tmp_path / "results").rglob("*.json")}
+    assert take(files).verdict.accepted
+    assert {path: path.read_bytes() for path in (tmp_path / "results").rglob("*.json")} == before
+
+
+def test_compare_reads_what_was_accepted(files: Files, take: Accept, tmp_path: Path) -> None:
+    take(files)
+    table = compare_folders([str(tmp_path / "results")], tmp_path, base="identity").to_json()
+    assert NAME in str(table)
+
+
+def test_what_a_run_here_agrees_with_is_reproduced(files: Files, take: Accept, tmp_path: Path) -> None:
+    run_here(tmp_path, files, take, factor=1 + 1e-6)
+    before = records(tmp_path)[NAME]
+    done = take(files)
+    assert done.reproduced == 1
+    after = records(tmp_path)[NAME]
+    assert after.submission is not None
+    assert after.submission.status == "reproduced"
+    assert after.metrics == before.metrics
+
+
+def test_what_a_run_here_contradicts_is_refused(files: Files, take: Accept, tmp_path: Path) -> None:
+    run_here(tmp_path, files, take, factor=1.001)
+    done = take(files)
+    assert not done.verdict.accepted
+    assert done.written == ()
+    assert "the run here has" in str(done.verdict.refusals[0])
+    assert records(tmp_path)[NAME].submission is None
+
+
+def test_a_submission_is_not_taken_for_a_run(files: Files, take: Accept, tmp_path: Path) -> None:
+    from types import SimpleNamespace
+
+    from saebench.run.plan import make_unit
+    from saebench.subjects import DictionarySubject
+    from saebench.tasks.contract import Params
+    from saebench.tasks.reconstruction.card import CARD
+
+    take(files)
+    sent = records(tmp_path)[NAME]
+    subject = DictionarySubject("x", NAME, str(sent.site), sent.subject.fingerprint, "topk", None, None, None)  # type: ignore[arg-type]
+    lm = SimpleNamespace(tokenizer_hash=sent.identity.tokenizer, fingerprint=sent.identity.lm)
+    scene: Any = SimpleNamespace(lm=lm, dtype_label=sent.identity.dtype)
+    store = ResultStore(tmp_path / "results")
+    unit = make_unit(scene, CARD, Params(), sent.data, subject, 0, 4, store)
+    assert unit.id == sent.id
+    assert not unit.done
+    store.write(sent.model_copy(update={"submission": None}), store.items(sent))
+    assert make_unit(scene, CARD, Params(), sent.data, subject, 0, 4, store).done
+
+
+def test_another_submission_cannot_claim_the_same_result(files: Files, take: Accept, tmp_path: Path) -> None:
+    take(files)
+    copied = {path: content.replace(NAME.encode(), b"copied-sae") for path, content in files.items()}
+    done = take(signed(copied), "copied-sae")
+    assert not done.verdict.accepted
+    assert f"this result came with submission '{NAME}' already" in str(done.verdict.refusals[0])
+
+
+def test_another_submission_cannot_replace_a_control(files: Files, take: Accept, tmp_path: Path) -> None:
+    take(files)
+    before = records(tmp_path)["identity"]
+    other = sound_files(
+        (("other-sae", "submission:other-sae", None, 0.2, 8), ("identity", "control:identity", "identity", 0.3, 9))
+    )
+    card = other["submission.yaml"].replace(NAME.encode(), b"other-sae")
+    done = take(signed({**other, "submission.yaml": card}), "other-sae")
+    assert not done.verdict.accepted
+    assert f"submission '{NAME}' has" in str(done.verdict.refusals[0])
+    assert records(tmp_path)["identity"] == before
+
+
+def test_two_submissions_share_their_controls(files: Files, take: Accept, tmp_path: Path) -> None:
+    take(files)
+    other = sound_files((("other-sae", "submission:other-sae", None, 0.2, 8), *SUBJECTS[1:]))
+    card = other["submission.yaml"].replace(NAME.encode(), b"other-sae")
+    done = take(signed({**other, "submission.yaml": card}), "other-sae")
+    assert [str(one) for one in done.verdict.refusals] == []
+    assert set(records(tmp_path)) == {NAME, "other-sae", "identity", "pca-l0-4"}
+
+
+def test_a_submission_cannot_break_the_pairing_of_others(files: Files, take: Accept, tmp_path: Path) -> None:
+    """A few items less would shrink the items that all subjects share, and with them every paired test."""
+    take(files)
+    other = sound_files((("other-sae", "submission:other-sae", None, 0.2, 8), *SUBJECTS[1:]))
+    other["submission.yaml"] = other["submission.yaml"].replace(NAME.encode(), b"other-sae")
+    done = take(_with_fewer_documents(other), "other-sae")
+    assert not done.verdict.accepted
+    assert any("other items or clusters than other subjects have" in str(one) for one in done.verdict.refusals)
+
+
+def _with_fewer_documents(files: Files) -> Files:
+    """Every subject of a bundle without its last documents, all else made anew: consistent in itself."""
+    import hashlib
+    import json
+
+    from saebench.submissions.item_lines import from_lines
+    from saebench.tasks.contract import Scores
+    from saebench.tasks.reconstruction.card import CARD
+    from saebench.tasks.summary import summarise
+
+    changed = dict(files)
+    for path in [path for path in files if path.startswith("results/")]:
+        record = json.loads(files[path])
+        items = f"items/{record['id']}.jsonl"
+        lines = [line for number, line in enumerate(files[items].splitlines(keepends=True)) if number not in (11, 12)]
+        changed[items] = b"".join(lines)
+        tables = from_lines(changed[items], items)
+        record["metrics"] = {name: one.model_dump() for name, one in summarise(CARD, Scores(tables)).items()}
+        record["items"]["sha256"] = hashlib.sha256(changed[items]).hexdigest()
+        record["items"]["rows"] -= 2
+        record["items"]["tables"]["documents"] -= 2
+        changed[path] = json.dumps(record).encode()
+    return signed(changed)
+
+
+HOSTILE = '</script><img src=x onerror="alert(1)">&{{7*7}}'
+
+
+def test_a_run_here_counts_more_than_a_newer_report(files: Files, take: Accept, tmp_path: Path) -> None:
+    run_here(tmp_path, files, take)
+    (tmp_path / "results").rename(tmp_path / "own")
+    take(with_record(files, lambda record: record["provenance"].update(finished="2999-01-01T00:00:00+00:00")))
+    for folders in ([tmp_path / "own", tmp_path / "results"], [tmp_path / "results", tmp_path / "own"]):
+        assert all(record.submission is None for record in ResultFolders(folders).all())
+
+
+def test_markup_in_any_name_reaches_the_page_as_text(files: Files, take: Accept, tmp_path: Path) -> None:
+    def mark(record: dict[str, Any]) -> None:
+        subject = record["subject"]
+        subject["architecture"] = HOSTILE
+        subject["provenance"] |= {HOSTILE: HOSTILE, "lm": HOSTILE}
+        record["details"] = {HOSTILE: [HOSTILE]}
+        record["cost"] = {HOSTILE: 1.0}
+        record["model"]["name"] = HOSTILE
+        record["data"][0] |= {"name": HOSTILE, "licence": HOSTILE}
+        record["identity"]["mask_rule"] = record["data"][0]["mask_rule"] = HOSTILE
+        for field in ("saebench", "torch", "platform", "device", "executor"):
+            record["provenance"][field] = HOSTILE
+        identified(record)
+
+    marked = with_record(files, mark)
+    done = take(_with_the_same_mask(marked))
+    assert [str(one) for one in done.verdict.refusals] == []
+    build_leaderboard([tmp_path / "results"], tmp_path / "site")
+    pages = sorted((tmp_path / "site").rglob("*.html"))
+    assert len(pages) > 3
+    for page in pages:
+        text = page.read_text("utf-8")
+        reader = Reader()
+        reader.feed(text)
+        assert "img" not in reader.tags, page.name
+        assert not any(name.startswith("on") for name in reader.attributes), page.name
+        assert all("alert(1)" not in script for script in reader.scripts if "\\u003c" not in script), page.name
+    assert any("&lt;/script&gt;" in page.read_text("utf-8") for page in pages)
+
+
+class Reader(HTMLParser):
+    """What a browser would make of a page: its tags, attributes and scripts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.scripts: list[str] = []
+        self._inside = False
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attributes}
+        self._inside = tag == "script"
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = False
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self.scripts.append(data)
+
+
+def _with_the_same_mask(files: Files) -> Files:
+    """Controls follow the mask rule of the own result, so that they stand beside it."""
+    import json
+
+    changed = dict(files)
+    own = own_result(files)
+    for path in [path for path in files if path.startswith("results/") and own not in path]:
+        record = json.loads(changed.pop(path))
+        items = changed.pop(f"items/{record['id']}.jsonl")
+        record["identity"]["mask_rule"] = record["data"][0]["mask_rule"] = HOSTILE
+        identified(record)
+        changed |= {
+            f"results/{record['id']}.json": json.dumps(record).encode(),
+            f"items/{record['id']}.jsonl": items,
+        }
+    return signed(changed)
+
+
+def test_a_forgery_that_hangs_together_is_shown_as_self_reported(files: Files, take: Accept, tmp_path: Path) -> None:
+    forge = consistent(lambda rows: [{**row, "scores": [0.9 * score for score in row["scores"]]} for row in rows])
+    take(forge(files))
+    build_leaderboard([tmp_path / "results"], tmp_path / "site")
+    html = "".join(path.read_text("utf-8") for path in (tmp_path / "site").rglob("*.html"))
+    assert "self-reported" in html
