@@ -105,6 +105,34 @@ MUTANTS = [
         "tests/stats/test_reliability.py",
         id="two scores are as sure as one",
     ),
+    pytest.param(
+        "saebench/judges/recorded.py",
+        "if known is not None and known.text is not None",
+        "if known is not None",
+        "tests/judges/test_endpoint.py",
+        id="a judge that failed once is never asked again",
+    ),
+    pytest.param(
+        "saebench/tasks/autointerp/scoring.py",
+        "cycle[1:] + cycle[:1]",
+        "cycle",
+        "tests/tasks/test_autointerp.py",
+        id="a latent's own explanation stands for a shuffled one",
+    ),
+    pytest.param(
+        "saebench/tasks/autointerp/scoring.py",
+        "elif answer is None or not answer.answered:",
+        "elif answer is None or answer.value is None:",
+        "tests/tasks/test_autointerp.py",
+        id="latents whose answers cannot be read are dropped",
+    ),
+    pytest.param(
+        "saebench/tasks/autointerp/examples.py",
+        "(values == 0).all(1)",
+        "values.max(1) <= 0",
+        "tests/tasks/test_autointerp_parts.py",
+        id="a window in which a signed latent fires counts as inactive",
+    ),
 ]
 
 
