@@ -132,10 +132,10 @@ def run_night(request: Request, progress: Progress | None = None) -> Night:
     )
 
 
-def begin(out: Path) -> tuple[str, Path]:
-    """Name and new folder of a night that begins now."""
+def begin(out: Path, purpose: str = "") -> tuple[str, Path]:
+    """Name and new folder of a night that begins now, its purpose behind the name."""
     name = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
-    folder = out / name
+    folder = out / f"{name}{purpose}"
     if folder.exists():
         raise UsageError(f"{folder} is there already: another night began in the same second")
     return name, folder

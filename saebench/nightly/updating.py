@@ -27,7 +27,7 @@ def update_reference(request: Request, reason: str, progress: Progress | None = 
     progress = progress or Silent()
     suite, subjects = load_suite(request.suite), load_panel(request.panel)
     more = confirming_seeds(suite)
-    _, folder = begin(request.out)
+    _, folder = begin(request.out, "-reference")
     golden, golden_failures = golden_values()
     with fresh_settings(folder, request.machine) as settings:
         outcome = score(subjects, suite, settings, (*suite.eval_seeds, *more), progress)

@@ -120,5 +120,5 @@ def sensitivity(one: Compared, tests: int) -> tuple[float | None, str]:
         return None, (change.undefined if change else None) or "it cannot be tested"
     if one.paired and not can_show(change.n, tests):
         return None, f"{change.n} clusters are too few to show any change in a family of {tests} tests"
-    smallest = smallest_detectable(change.detectable, margin, tests)
+    smallest = smallest_detectable(change.detectable, margin, tests, change.n)
     return smallest, f"only a change of {smallest:.3g} or more would have been seen"
