@@ -2,170 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from saebench.activations.sets import ActivationSet
 from saebench.answers.rows import AskedRows, IntArray
-from saebench.lm.choices import AtSite, likelihoods
+from saebench.lm.choices import AtSites, Choices, read, resumed
 
 if TYPE_CHECKING:
-    from saebench.data.packing import PackedRows
+    from saebench.activations.artefacts import Arrays
     from saebench.lm.model import LanguageModel
 
 FloatArray = NDArray[np.float64]
 
 CONTEXTS = 4
 """Questions are short: a row of a suite's block is worth so many contexts, with all their continuations."""
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
-    """Some contexts with their continuations, on the model's device.
-
-    Attributes:
-        asked: numbers of the rows among those of the examination, `[r]`.
-        contexts: padded on the left.
-        goings_on: padded on the right.
-        context_of: the context of each continuation, `[r]`.
-        counted: where an edit applies, bool, of contexts and of continuations.
-    """
-
-    asked: IntArray
-    contexts: AtSite
-    goings_on: AtSite
-    context_of: Tensor
-    counted: tuple[Tensor, Tensor]
-
-    @property
-    def tokens(self) -> Tensor:
-        """Activations of the tokens that count, `[n, width]`: those of contexts, then those of continuations."""
-        parts = zip((self.contexts, self.goings_on), self.counted, strict=True)
-        return torch.cat([rows.x[counts] for rows, counts in parts])
-
-    def edited(self, tokens: Tensor) -> Block:
-        """The block with other activations `[n, width]` for its `tokens`."""
-        size = int(self.counted[0].sum())
-        parts = []
-        for rows, counts, own in zip(
-            (self.contexts, self.goings_on), self.counted, (tokens[:size], tokens[size:]), strict=True
-        ):
-            x = rows.x.clone()
-            x[counts] = own.to(x.dtype)
-            parts.append(replace(rows, x=x))
-        return replace(self, contexts=parts[0], goings_on=parts[1])
-
-    def likelihoods(self, lm: LanguageModel, site: str) -> FloatArray:
-        """Log-likelihood of each continuation, `[r]`."""
-        made: FloatArray = likelihoods(lm, site, self.contexts, self.goings_on, self.context_of).cpu().numpy()
-        return made
-
-    def changed(self, other: Block, lm: LanguageModel, site: str, known: FloatArray) -> FloatArray:
-        """The likelihoods of `other`, an edit of this block, whose own ones are `known`.
-
-        Only contexts that the edit changed, or a continuation of theirs, are run: the answers of the others are known.
-        """
-        touched = (other.contexts.x != self.contexts.x).flatten(1).any(1)
-        moved = (other.goings_on.x != self.goings_on.x).flatten(1).any(1)
-        touched[self.context_of[moved]] = True
-        made = known.copy()
-        if bool(touched.any()):
-            rows = touched[self.context_of].nonzero()[:, 0]
-            place = touched.long().cumsum(0) - 1
-            part = likelihoods(
-                lm,
-                site,
-                other.contexts.some(touched.nonzero()[:, 0]),
-                other.goings_on.some(rows),
-                place[self.context_of[rows]],
-            )
-            made[rows.cpu().numpy()] = part.cpu().numpy()
-        return made
-
-
-@dataclass(frozen=True, eq=False)
-class Examination:
-    """Questions with stored activations of their rows.
-
-    Attributes:
-        asked: the questions.
-        acts: activations of the site over their rows.
-        entry: those of the site that resuming needs besides, or None.
-        lm: who is asked.
-        rows_per_block: rows of the suite's blocks.
-    """
-
-    asked: AskedRows
-    acts: ActivationSet
-    entry: ActivationSet | None
-    lm: LanguageModel
-    rows_per_block: int
-
-    @property
-    def site(self) -> str:
-        """The site."""
-        return self.acts.site
-
-    def blocks(self, questions: IntArray | None = None) -> Iterator[Block]:
-        """All rows, or those of some questions, contexts of like length together."""
-        rows = np.arange(len(self.asked.length))
-        if questions is not None:
-            rows = rows[np.isin(self.asked.question_of, questions)]
-        of = self.asked.context_of[rows]
-        contexts = np.unique(of)
-        order = contexts[np.lexsort((contexts, self.asked.context[contexts]))]
-        size = CONTEXTS * self.rows_per_block
-        for start in range(0, len(order), size):
-            chosen = order[start : start + size]
-            yield self._block(chosen, rows[np.isin(of, chosen)])
-
-    def answers(self, questions: IntArray | None = None) -> FloatArray:
-        """Log-likelihood of every row as the activations are, `[n]`; NaN for rows of questions not asked."""
-        made = np.full(len(self.asked.length), np.nan)
-        for block in self.blocks(questions):
-            made[block.asked] = block.likelihoods(self.lm, self.site)
-        return made
-
-    def _block(self, contexts: IntArray, rows: IntArray) -> Block:
-        place = {int(row): number for number, row in enumerate(contexts)}
-        context_of = np.array([place[int(row)] for row in self.asked.context_of[rows]])
-        begins, ends = self.asked.context, self.asked.length
-        before = [np.arange(begins[row]) for row in contexts]
-        after = [np.arange(begins[row], ends[row]) for row in rows]
-        first, first_counts = self._at(contexts, before, left=True)
-        second, second_counts = self._at(rows, after, left=False)
-        # A row's last token is predicted and never read.
-        second_counts = second_counts & second.there.roll(-1, 1)
-        second_counts[:, -1] = False
-        return Block(
-            rows, first, second, torch.from_numpy(context_of).to(self.lm.device), (first_counts, second_counts)
-        )
-
-    def _at(self, rows: IntArray, places: list[IntArray], *, left: bool) -> tuple[AtSite, Tensor]:
-        """Given places of rows, padded on one side, and where an edit applies."""
-        width = max(map(len, places))
-        there = np.zeros((len(rows), width), bool)
-        where = np.zeros((len(rows), width), np.int64)
-        for row, own in enumerate(places):
-            at = slice(width - len(own), width) if left else slice(0, len(own))
-            there[row, at] = True
-            where[row, at] = own
-        flat = rows[:, None] * self.acts.context + where
-        device, dtype = self.lm.device, self.lm.dtype
-
-        def taken(acts: ActivationSet) -> Tensor:
-            return acts.take(flat.reshape(-1)).view(*flat.shape, acts.width).to(device, dtype)
-
-        tokens = torch.from_numpy(self.acts.tokens.reshape(-1)[flat].astype(np.int64)).to(device)
-        counted = torch.from_numpy(self.acts.mask.reshape(-1)[flat] & there).to(device)
-        entry = None if self.entry is None else taken(self.entry)
-        return AtSite(tokens, torch.from_numpy(there).to(device), taken(self.acts), entry), counted
+VERSION = 1
+"""Raise it when what is kept of an examination means something else."""
 
 
 class ExaminingBench(Protocol):
@@ -174,15 +32,195 @@ class ExaminingBench(Protocol):
     lm: LanguageModel
     rows_per_block: int
 
-    def harvest(self, rows: PackedRows, site: str) -> ActivationSet:
-        """Stored activations of a site."""
+    def artefact(self, name: str, identity: Mapping[str, Any], make: Callable[[], Arrays]) -> Arrays:
+        """Named arrays, made once and kept."""
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Some contexts with all their continuations, and where their tokens stand in an examination's flat arrays.
+
+    Attributes:
+        asked: numbers of the rows, `[r]`.
+        choices: what the model reads.
+        contexts, goings_on: flat place of each token, `[b, T]` and `[r, K - 1]`; 0 at padding.
+        counted: where an edit applies, bool, of the same shapes.
+    """
+
+    asked: IntArray
+    choices: Choices
+    contexts: Tensor
+    goings_on: Tensor
+    counted: tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """A layout with the activations of the model as it is, on its device."""
+
+    layout: Layout
+    site: str
+    at: AtSites
+
+    @property
+    def asked(self) -> IntArray:
+        """Numbers of the rows among those of the examination, `[r]`."""
+        return self.layout.asked
+
+    @property
+    def tokens(self) -> Tensor:
+        """Activations of the tokens that count, `[n, width]`: those of contexts, then those of continuations."""
+        first, second = self.layout.counted
+        return torch.cat([self.at.contexts[self.site][first], self.at.goings_on[self.site][second]])
+
+    def edited(self, tokens: Tensor) -> Block:
+        """The block with other activations `[n, width]` for its `tokens`."""
+        first, second = self.layout.counted
+        size = int(first.sum())
+        parts = []
+        for held, counts, own in ((self.at.contexts, first, tokens[:size]), (self.at.goings_on, second, tokens[size:])):
+            x = held[self.site].clone()
+            x[counts] = own.to(x.dtype)
+            parts.append({**held, self.site: x})
+        return Block(self.layout, self.site, AtSites(*parts))
+
+    def likelihoods(self, lm: LanguageModel) -> FloatArray:
+        """Log-likelihood of each continuation, `[r]`."""
+        made: FloatArray = resumed(lm, self.layout.choices, self.site, self.at).cpu().numpy()
+        return made
+
+    def changed(self, other: Block, lm: LanguageModel, known: FloatArray) -> FloatArray:
+        """The likelihoods of `other`, an edit of this block, whose own ones are `known`.
+
+        Only contexts that the edit changed, or a continuation of theirs, are run: the answers of the others are known.
+        """
+        of = self.layout.choices.context_of
+        touched = (other.at.contexts[self.site] != self.at.contexts[self.site]).flatten(1).any(1)
+        moved = (other.at.goings_on[self.site] != self.at.goings_on[self.site]).flatten(1).any(1)
+        touched[of[moved]] = True
+        made = known.copy()
+        if bool(touched.any()):
+            contexts, rows = touched.nonzero()[:, 0], touched[of].nonzero()[:, 0]
+            at = AtSites(
+                {site: x[contexts] for site, x in other.at.contexts.items()},
+                {site: x[rows] for site, x in other.at.goings_on.items()},
+            )
+            part = resumed(lm, self.layout.choices.some(contexts, rows), self.site, at)
+            made[rows.cpu().numpy()] = part.cpu().numpy()
+        return made
+
+
+@dataclass(frozen=True, eq=False)
+class Examination:
+    """Questions with the activations of their tokens at a site.
+
+    Tokens lie flat: those of each distinct context, one context after the other, then those of each row's continuation
+    but for its last token.
+
+    Attributes:
+        asked: the questions.
+        lm: who is asked.
+        site: where its activations are edited.
+        acts: by site, `[tokens, width]` on the CPU: the site, and its entry site where it has one.
+        clean: log-likelihood of every row under the model as it is, `[n]`.
+        rows_per_block: rows of the suite's blocks.
+    """
+
+    asked: AskedRows
+    lm: LanguageModel
+    site: str
+    acts: Mapping[str, Tensor]
+    clean: FloatArray
+    rows_per_block: int
+
+    def blocks(self, questions: IntArray | None = None) -> Iterator[Block]:
+        """All rows, or those of some questions, contexts of like length together."""
+        for layout in layouts(self.asked, self.lm, self.rows_per_block, questions):
+            first, second = layout.contexts.cpu(), layout.goings_on.cpu()
+            at = AtSites(
+                {site: x[first].to(self.lm.device, self.lm.dtype) for site, x in self.acts.items()},
+                {site: x[second].to(self.lm.device, self.lm.dtype) for site, x in self.acts.items()},
+            )
+            yield Block(layout, self.site, at)
 
 
 def examine(bench: ExaminingBench, asked: AskedRows, site: str) -> Examination:
-    """The questions with their activations, made by one pass of the layers up to the site if need be."""
-    entry = bench.lm.entry_site(site)
-    below = bench.harvest(asked.rows, entry) if entry else None
-    return Examination(asked, bench.harvest(asked.rows, site), below, bench.lm, bench.rows_per_block)
+    """The questions with activations and answers of the model as it is, made by one pass of it and kept.
+
+    Raises:
+        UnknownName: for a wrong site.
+    """
+    lm = bench.lm
+    entry = lm.entry_site(site)
+    sites = [site, *([entry] if entry else [])]
+
+    def make() -> Arrays:
+        held = {name: torch.zeros(asked.flat_tokens, lm.site(name).width) for name in sites}
+        clean = np.zeros(len(asked.length))
+        for layout in layouts(asked, lm, bench.rows_per_block):
+            likely, at = read(lm, layout.choices, sites)
+            clean[layout.asked] = likely.cpu().numpy()
+            for name, x in held.items():
+                x[layout.contexts[layout.choices.there]] = at.contexts[name][layout.choices.there].float().cpu()
+                read_on = layout.choices.asked[:, 1:]
+                x[layout.goings_on[read_on].cpu()] = at.goings_on[name][read_on].float().cpu()
+        return {"clean": clean, **{name: x.numpy() for name, x in held.items()}}
+
+    identity = {"questions": asked.fingerprint, "sites": sites, "batch": bench.rows_per_block, "version": VERSION}
+    kept = bench.artefact("questions at a site", identity, make)
+    acts = {name: torch.from_numpy(kept[name]) for name in sites}
+    return Examination(asked, lm, site, acts, kept["clean"], bench.rows_per_block)
+
+
+def layouts(
+    asked: AskedRows, lm: LanguageModel, rows_per_block: int, questions: IntArray | None = None
+) -> Iterator[Layout]:
+    """The rows of all questions, or of some, in blocks: contexts by length, each with all its continuations."""
+    rows = np.arange(len(asked.length))
+    if questions is not None:
+        rows = rows[np.isin(asked.question_of, questions)]
+    of = asked.context_of[rows]
+    contexts = np.unique(of)
+    order = contexts[np.lexsort((contexts, asked.context[contexts]))]
+    for start in range(0, len(order), CONTEXTS * rows_per_block):
+        chosen = order[start : start + CONTEXTS * rows_per_block]
+        yield _layout(asked, lm, chosen, rows[np.isin(of, chosen)])
+
+
+def _layout(asked: AskedRows, lm: LanguageModel, contexts: IntArray, rows: IntArray) -> Layout:
+    begins, ends = asked.context, asked.length
+    width, longest = int(begins[contexts].max()), int((ends - begins)[rows].max())
+    back = np.arange(width) - width + begins[contexts][:, None]
+    there = back >= 0
+    onwards = begins[rows][:, None] + np.arange(longest)
+    following = onwards < ends[rows][:, None]
+    tokens, mask = asked.rows.tokens.astype(np.int64), asked.rows.mask
+
+    def picked(values: NDArray[Any], of: IntArray, places: IntArray, within: NDArray[np.bool_]) -> NDArray[Any]:
+        return np.where(within, values[of[:, None], np.where(within, places, 0)], 0)
+
+    by_number = np.argsort(contexts)
+    on = {
+        "contexts": picked(tokens, contexts, back, there),
+        "there": there,
+        "goings_on": picked(tokens, rows, onwards, following),
+        "asked": following,
+        "context_of": by_number[np.searchsorted(contexts[by_number], asked.context_of[rows])],
+    }
+    read_on = following[:, 1:]
+    first = np.where(there, asked.context_start[contexts][:, None] + back, 0)
+    second = np.where(read_on, asked.continuation_start[rows][:, None] + np.arange(longest - 1), 0)
+    counted = (
+        picked(mask, contexts, back, there).astype(bool),
+        picked(mask, rows, onwards[:, :-1], read_on).astype(bool),
+    )
+    return Layout(
+        rows,
+        Choices(**{name: torch.from_numpy(np.ascontiguousarray(one)).to(lm.device) for name, one in on.items()}),
+        torch.from_numpy(first),
+        torch.from_numpy(second),
+        (torch.from_numpy(counted[0]).to(lm.device), torch.from_numpy(counted[1]).to(lm.device)),
+    )
 
 
 def answered(likely: FloatArray, asked: AskedRows) -> IntArray:

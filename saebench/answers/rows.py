@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,6 +54,24 @@ class AskedRows:
     def chance(self) -> NDArray[np.float64]:
         """One over the number of choices of each question, `[q]`."""
         return np.asarray(1 / np.bincount(self.question_of), dtype=np.float64)
+
+    @cached_property
+    def context_start(self) -> IntArray:
+        """Where the tokens of each row's context stand, those of distinct contexts lying one after the other, `[n]`."""
+        distinct = np.unique(self.context_of)
+        ends = np.cumsum(self.context[distinct])
+        return np.asarray((ends - self.context[distinct])[np.searchsorted(distinct, self.context_of)])
+
+    @cached_property
+    def continuation_start(self) -> IntArray:
+        """Where those of each row's continuation, but for the last one, stand behind all contexts, `[n]`."""
+        read = self.length - self.context - 1
+        return np.asarray(int(self.context[np.unique(self.context_of)].sum()) + np.cumsum(read) - read)
+
+    @property
+    def flat_tokens(self) -> int:
+        """Tokens that are read: those of each distinct context, and of each continuation but for the last one."""
+        return int(self.context[np.unique(self.context_of)].sum() + (self.length - self.context - 1).sum())
 
     @property
     def fingerprint(self) -> str:

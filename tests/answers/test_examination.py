@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from saebench.answers.examination import Examination, correct, log_odds
+from saebench.answers.examination import correct, examine, log_odds
 from saebench.answers.rows import asked_rows
 from saebench.data.questions import Question
 from saebench.errors import DataError
@@ -35,10 +35,7 @@ def some_questions(n: int, seed: int = 0) -> list[Question]:
 
 def examined(lm, site, questions, rows_per_block=4):
     asked = asked_rows(questions, lm, context=40, most=99, name="letters", licence="none")
-    bench = bench_of(lm)
-    entry = lm.entry_site(site)
-    acts, below = bench.harvest(asked.rows, site), bench.harvest(asked.rows, entry) if entry else None
-    return Examination(asked, acts, below, lm, rows_per_block)
+    return examine(bench_of(lm, rows_per_block=rows_per_block), asked, site)
 
 
 def one_at_a_time(lm, site, asked, edit):
@@ -68,10 +65,11 @@ SITES = ("blocks.1.hook_resid_post", "blocks.1.hook_resid_pre", "blocks.1.hook_m
 def test_answers_are_those_of_whole_passes(family, site):
     lm = tiny_model(family)
     exam = examined(lm, site, some_questions(7))
+    assert exam.clean == pytest.approx(one_at_a_time(lm, site, exam.asked, lambda x: x), rel=1e-4, abs=1e-4)
     for edit in (lambda x: x, lambda x: 0.5 * x.flip(-1)):
         made = np.full(len(exam.asked.length), np.nan)
         for block in exam.blocks():
-            made[block.asked] = block.edited(edit(block.tokens)).likelihoods(lm, site)
+            made[block.asked] = block.edited(edit(block.tokens)).likelihoods(lm)
         assert made == pytest.approx(one_at_a_time(lm, site, exam.asked, edit), rel=1e-4, abs=1e-4)
 
 
@@ -84,24 +82,26 @@ def test_only_what_an_edit_changes_is_asked_again_and_the_answers_are_the_same()
 
     asked_again = 0
     for block in exam.blocks():
-        clean = block.likelihoods(lm, SITES[0])
+        clean = block.likelihoods(lm)
         new = block.edited(edit(block.tokens))
-        every = new.likelihoods(lm, SITES[0])
-        some = block.changed(new, lm, SITES[0], clean)
+        every = new.likelihoods(lm)
+        some = block.changed(new, lm, clean)
         assert some == pytest.approx(every, rel=1e-5)
         asked_again += int((some != clean).sum())
         same = block.edited(block.tokens)
-        assert np.array_equal(block.changed(same, lm, SITES[0], clean), clean)
+        assert np.array_equal(block.changed(same, lm, clean), clean)
     assert 0 < asked_again < len(exam.asked.length)
 
 
 def test_a_part_of_the_questions_gives_the_answers_of_the_whole():
     lm = tiny_model("gpt2")
     exam = examined(lm, SITES[0], some_questions(8))
-    whole, part = exam.answers(), exam.answers(np.array([1, 3, 6]))
-    asked = np.isin(exam.asked.question_of, [1, 3, 6])
-    assert part[asked] == pytest.approx(whole[asked], rel=1e-5)
-    assert np.isnan(part[~asked]).all()
+    asked = np.flatnonzero(np.isin(exam.asked.question_of, [1, 3, 6]))
+    seen = []
+    for block in exam.blocks(np.array([1, 3, 6])):
+        assert block.likelihoods(lm) == pytest.approx(exam.clean[block.asked], rel=1e-5)
+        seen += block.asked.tolist()
+    assert sorted(seen) == asked.tolist()
 
 
 def test_right_answers_and_log_odds_of_a_small_example():

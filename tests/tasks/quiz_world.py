@@ -35,7 +35,7 @@ def known(questions: list[Question], lm: Any, *, wrong_every: int = 0) -> list[Q
     """The same questions, their answers those of the model, but for one in `wrong_every`."""
     asked = asked_rows(questions, lm, context=64, most=len(questions), name="x", licence="none")
     exam = examine(bench_of(lm), asked, "blocks.1.hook_resid_post")
-    said = answered(exam.answers(), asked)
+    said = answered(exam.clean, asked)
     shift = np.array([wrong_every > 0 and number % wrong_every == 0 for number in range(len(said))])
     return [replace(one, answer=int(answer)) for one, answer in zip(asked.questions, (said + shift) % 4, strict=True)]
 

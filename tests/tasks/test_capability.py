@@ -8,6 +8,7 @@ import pytest
 import torch
 from quiz_world import as_set, known, random_questions
 
+from saebench.answers.examination import examine
 from saebench.baselines.controls import Identity, MeanOnly, RandomDictionary
 from saebench.data.questions import Question, lm_eval_tasks
 from saebench.dictionaries.contract import Traits
@@ -167,7 +168,7 @@ def test_the_score_is_that_of_lm_eval_on_the_spliced_model():
     task = Capability()
     (asked,) = task.asked(params, lm, 0)
     bench = bench_of(lm, params)
-    middle = torch.from_numpy(np.array(bench.harvest(asked.rows, site).mean())).float()
+    middle = examine(bench, asked, site).acts[site].mean(0)
     made = RandomDictionary(lm.d_model, 2048, 32, 0, middle)
     scores = task.run([FakeSubject(made, "random", site=site)], bench)["random"]
     (theirs,) = lm_eval_tasks("saebench_sciq")

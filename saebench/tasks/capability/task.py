@@ -1,8 +1,8 @@
 """`capability@1`, from top to bottom: data, protocol, item scores.
 
-Data: multiple-choice questions of lm-eval tasks, packaged ones by default. Protocol: the rows of a set are harvested up
-to the site once; the model answers from there as it is, and then with each dictionary's reconstruction at every token
-that counts. Item scores: answer and log-odds of each question, before and after.
+Data: multiple-choice questions of lm-eval tasks, packaged ones by default. Protocol: the model answers once, and its
+activations at the site are kept; then it answers from there with each dictionary's reconstruction at every token that
+counts. Item scores: answer and log-odds of each question, before and after.
 """
 
 from __future__ import annotations
@@ -88,14 +88,14 @@ class Capability(Task):
         with bench.progress.bar(f"{self.card.name} {site}", len(sets), "set") as bar:
             for asked in sets:
                 exam = examine(bench, asked, site)
-                clean[asked.name] = own_answers(bench, exam)
+                clean[asked.name] = exam.clean
                 for subject in bench.alive(subjects):
                     key = f"{subject.fingerprint}/{asked.name}"
                     if key in kept:
                         continue
                     with bench.guard(subject):
                         began = time.perf_counter()
-                        kept[key] = answers_through(subject.dictionary(), exam, clean[asked.name])
+                        kept[key] = answers_through(subject.dictionary(), exam)
                         kept[f"{key}/seconds"] = np.array(time.perf_counter() - began)
                         done += 1
                         bench.journal.save(done, kept)
@@ -108,19 +108,8 @@ class Capability(Task):
         return scores
 
 
-def own_answers(bench: Bench, exam: Examination) -> Array:
-    """Log-likelihood of every row under the model as it is, made once for all subjects; `[n]`."""
-    identity = {
-        "questions": exam.asked.fingerprint,
-        "site": exam.site,
-        "rows_per_block": bench.rows_per_block,
-        "version": 1,
-    }
-    return bench.artefact("answers from a site", identity, lambda: {"likely": exam.answers()})["likely"]
-
-
 @torch.no_grad()
-def answers_through(dictionary: Dictionary, exam: Examination, clean: Array) -> Array:
+def answers_through(dictionary: Dictionary, exam: Examination) -> Array:
     """Log-likelihood of every row with the reconstruction at the site, `[n]`.
 
     Raises:
@@ -128,10 +117,10 @@ def answers_through(dictionary: Dictionary, exam: Examination, clean: Array) -> 
     """
     if dictionary.traits.sequence_coupled:
         raise SubjectFailed("its codes depend on the other tokens of a row, and the questions are read token by token")
-    made = np.empty(len(clean))
+    made = np.empty(len(exam.clean))
     for block in exam.blocks():
         edited = block.edited(reconstructed(dictionary, block.tokens))
-        made[block.asked] = block.changed(edited, exam.lm, exam.site, clean[block.asked])
+        made[block.asked] = block.changed(edited, exam.lm, exam.clean[block.asked])
     return made
 
 
