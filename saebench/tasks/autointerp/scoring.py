@@ -65,20 +65,21 @@ def judge_all(tested: Sequence[Tested], judge: Judge, draw: np.random.Generator)
     Each explanation is also given to another latent, in a cycle drawn at random: nobody keeps their own.
     """
     questions = [explain(one.lines(one.examples.shown, with_marks=True)) for one in tested]
-    for one, explanation in zip(tested, readings(judge, questions, read_explanation, ONLY_A_SENTENCE), strict=True):
-        one.explanation = explanation
-    explained = [one for one in tested if one.explanation and one.explanation.value]
+    explained: list[tuple[Tested, str]] = []
+    for one, found in zip(tested, readings(judge, questions, read_explanation, ONLY_A_SENTENCE), strict=True):
+        one.explanation = found
+        if found.value is not None:
+            explained.append((one, found.value))
     cycle = [explained[place] for place in draw.permutation(len(explained))]
-    partners = {one.latent: other for one, other in zip(cycle, cycle[1:] + cycle[:1], strict=True) if len(cycle) > 1}
     asked: list[tuple[Tested, tuple[str, str], Question]] = []
-    for one in explained:
-        givers = {"own": one, "shuffled": partners.get(one.latent)}
-        one.partner = givers["shuffled"].latent if givers["shuffled"] else None
+    for (one, own), (other, foreign) in zip(cycle, cycle[1:] + cycle[:1], strict=True):
+        sides = {"own": own}
+        if other is not one:
+            one.partner = other.latent
+            sides["shuffled"] = foreign
         for test, ask in TESTS.items():
             lines = one.lines(one.examples.held_out, with_marks=test == "fuzzing")
-            for side, giver in givers.items():
-                if giver is not None and giver.explanation and giver.explanation.value:
-                    asked.append((one, (test, side), ask(giver.explanation.value, lines)))
+            asked += [(one, (test, side), ask(explanation, lines)) for side, explanation in sides.items()]
     read = partial(read_numbers, count=HELD)
     answers = readings(judge, [question for _, _, question in asked], read, ONLY_NUMBERS)
     for (one, key, _), answer in zip(asked, answers, strict=True):
@@ -87,7 +88,7 @@ def judge_all(tested: Sequence[Tested], judge: Judge, draw: np.random.Generator)
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one test of one latent went, None and False where there was no answer at all."""
+    """How one test of one latent went; the scores mean nothing where there was no answer at all."""
 
     answered: bool
     unread: bool
