@@ -37,7 +37,7 @@ class ResultStore:
     def write(self, record: ResultRecord, tables: Mapping[str, ItemTable]) -> ResultRecord:
         """Write a result with its item tables; returns it as it will be read, `items` filled in.
 
-        A result of the same id is replaced.
+        A result of the same id is replaced, also where it lies under another name of the subject.
 
         Raises:
             ResultsError: the id is not the hash of the identity, or a value has no JSON form.
@@ -57,8 +57,12 @@ class ResultStore:
         with locked(self.root):
             remove_parts(path.parent)
             path.unlink(missing_ok=True)
+            elsewhere = self._locate(record.id)
             write_bytes(items_file, data)
             write_bytes(path, text.encode())
+            if elsewhere is not None:
+                elsewhere.unlink()
+                elsewhere.with_name(items_file.name).unlink(missing_ok=True)
         return stored
 
     def path(self, record: ResultRecord) -> Path:

@@ -64,7 +64,11 @@ def accept(path: Path, out: Path, known: Known) -> Accepted:
             record = store.write(scored.record.model_copy(update={"submission": sent}), scored.tables)
         elif own and existing.submission is None:
             again = SubmissionRecord(name=verdict.bundle.name, status="reproduced")
-            record = store.write(existing.model_copy(update={"submission": again}), store.items(existing))
+            public = existing.subject.model_copy(
+                update={"name": scored.record.subject.name, "spec": scored.record.subject.spec}
+            )
+            record = existing.model_copy(update={"submission": again, "subject": public})
+            record = store.write(record, store.items(existing))
         else:
             record = existing
         if own:

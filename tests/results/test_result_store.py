@@ -90,6 +90,15 @@ def test_rewriting_replaces_and_removes_what_a_killed_writer_left(store):
     assert sorted(file.name for file in path.parent.iterdir()) == [f"{first.id}.items.parquet", f"{first.id}.json"]
 
 
+def test_a_result_under_another_name_of_its_subject_replaces_the_first(store):
+    first = write_example(store, "one", 0.5)
+    tables = store.items(first)
+    store.write(first.model_copy(update={"subject": first.subject.model_copy(update={"name": "two"})}), tables)
+    assert [record.subject.name for record in store.all()] == ["two"]
+    assert store.items(store.read(first.id)).keys() == tables.keys()
+    assert len(list(store.root.rglob("*.parquet"))) == 1
+
+
 def test_items_without_their_json_do_not_count(store):
     first = write_example(store, "x", 0.5)
     store.path(first).unlink()
