@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from saebench.errors import UnitsFailed
 
 if TYPE_CHECKING:
     from saebench.dictionaries.contract import Dictionary
-    from saebench.results.standings import Comparison
+    from saebench.report.comparing import Tables
     from saebench.results.frame import Results
 
 
@@ -131,15 +131,34 @@ def evaluate(
     return Results.of(outcome.records, folder)
 
 
-def compare(results: Results | str | Path, *, base: str | None = None) -> list[Comparison]:
-    """Tables of paired differences, one for each task and metric of the headline.
+def compare(
+    results: Results | str | Path,
+    *,
+    base: str | None = None,
+    task: str | None = None,
+    metrics: Sequence[str] | None = None,
+    by: Literal["subject", "architecture"] = "subject",
+    aggregate: bool = False,
+    expand: bool = False,
+) -> Tables:
+    """Subjects side by side: values, intervals, tie letters, ranks within bands of L0, paired differences.
+
+    ::
+
+        tables = saebench.compare("results", base="pca-l0-32")
+        tables.frame             # pandas: one row a subject and metric
+        print(tables)            # Markdown; to_latex(), to_csv(), to_json()
 
     Args:
         results: what `evaluate` gave, or a results folder.
-        base: subject that paired differences are taken to; None: no differences.
+        base: subject, or architecture, that differences are taken to; None: no differences.
+        task: `id@version`; None: every task.
+        metrics: names of metrics; None: the headline of each task's card.
+        by: what is a row. Architectures are pooled over training seeds and L0.
+        aggregate, expand: whether aggregates over tasks come first, and with their parts beside them.
     """
     from saebench.report.comparing import compare_results
     from saebench.results.frame import Results
 
     read = results if isinstance(results, Results) else Results.read(Path(results))
-    return compare_results(read, base=base)
+    return compare_results(read, base=base, task=task, metrics=metrics, by=by, aggregate=aggregate, expand=expand)

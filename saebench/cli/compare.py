@@ -2,40 +2,106 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
 import typer
 
 from saebench.cli import console
-from saebench.cli.options import Json, Out
+from saebench.cli.options import Json, Out, Panels, named
+from saebench.errors import SubmissionError
 
-EXAMPLE = "Example: saebench compare results --base pca-l0-32 --format markdown"
+EXAMPLE = "Example: saebench compare results leaderboard/submissions/* --base pca-l0-32 --aggregate --format markdown"
 
 
 def compare(
     subjects: Annotated[
         list[str] | None,
-        typer.Argument(help="Results folders, or names or paths of subjects in --out. Default: everything in --out."),
+        typer.Argument(
+            help="Results folders, submissions, panels (YAML), or names, paths or specifications of subjects in --out. "
+            "Default: everything in --out."
+        ),
     ] = None,
+    panel: Panels = None,
     out: Out = Path("results"),
     base: Annotated[str | None, typer.Option("--base", help="Subject that differences are taken to.")] = None,
     task: Annotated[str | None, typer.Option("--task", help="Compare this task alone.")] = None,
     metric: Annotated[
         list[str] | None, typer.Option("--metric", help="Metric to show; repeatable. Default: the task's headline.")
     ] = None,
+    by: Annotated[
+        Literal["subject", "architecture"],
+        typer.Option(
+            "--by",
+            help="What is a row. architecture: pooled over training seeds and L0; intervals answer for other items and "
+            "other trainings, and two architectures are compared over the bands of L0 that both have.",
+        ),
+    ] = "subject",
+    aggregate: Annotated[
+        bool,
+        typer.Option(
+            "--aggregate",
+            help="First the mean over tasks whose audit passed, of (value - random control) / (oracle or identity - "
+            "random control).",
+        ),
+    ] = False,
+    expand: Annotated[bool, typer.Option("--expand", help="The aggregate with its parts beside it.")] = False,
     format: Annotated[
         Literal["table", "markdown", "latex", "csv", "json"], typer.Option("--format", help="How to print it.")
     ] = "table",
     json: Json = False,
 ) -> None:
-    """Print a table: per metric the value with its interval, the paired difference to a base, and tie groups."""
+    """Print tables, one row a subject: per metric value, interval, tie letters, rank interval, difference to a base.
+
+    Nearly everything moves with sparsity, so rows are grouped and ranked within bands of L0: factors of two around
+    powers of two (32: 22.6 to 45.3). What reaches across bands is marked.
+    """
     from saebench.report.comparing import compare_folders, render
 
-    tables = compare_folders(subjects or [], out, task=task, metrics=metric, base=base)
+    panels = [one for one in subjects or [] if one.endswith((".yaml", ".yml"))]
+    given = [one for one in subjects or [] if one not in panels]
+    with TemporaryDirectory(prefix="saebench-compare-") as scratch:
+        tables = compare_folders(
+            [*_with_accepted(given, Path(scratch)), *named(None, [*panels, *(panel or [])])],
+            out,
+            base=base,
+            task=task,
+            metrics=metric,
+            by=by,
+            aggregate=aggregate,
+            expand=expand,
+        )
     if json or format == "json":
         console.print_json(tables.to_json())
     elif format == "table":
         console.out.print(render(tables, "table", console.out.width))
     else:
         console.print_text(str(render(tables, format, console.out.width)))
+
+
+def _with_accepted(given: Sequence[str], scratch: Path) -> list[str]:
+    """The same with each submission's bundle replaced by the results folder that it is accepted as.
+
+    Raises:
+        SubmissionError: a bundle is refused.
+    """
+    from saebench.submissions.layout import MANIFEST
+
+    folders = []
+    for one in given:
+        if not (Path(one) / MANIFEST).is_file():
+            folders.append(one)
+            continue
+        from saebench.submissions.accepting import accept
+        from saebench.submitting import known
+
+        place = scratch / str(len(folders))
+        refusals = accept(Path(one), place, known()).verdict.refusals
+        if refusals:
+            raise SubmissionError(
+                f"{one} is refused: {refusals[0]}", remedy=f"'saebench submit verify {one}' says more"
+            )
+        folders.append(str(place))
+    return folders

@@ -72,13 +72,12 @@ def report(outcome: Outcome, json: bool, debug: bool) -> None:
     if json:
         console.print_json(outcome_json(outcome))
     else:
-        from saebench.report.comparing import compare_results
-        from saebench.report.table import rich_table
+        from saebench.report.comparing import compare_results, render
         from saebench.results.frame import Results
 
         if outcome.records:
             tables = compare_results(Results.of(outcome.records, outcome.out))
-            console.out.print(rich_table(tables, console.out.width))
+            console.out.print(render(tables, "table", console.out.width))
         console.out.print(
             f"{len(outcome.computed)} computed, {len(outcome.skipped)} found done, {len(outcome.failures)} failed; "
             f"results in {outcome.out}",

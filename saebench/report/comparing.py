@@ -1,30 +1,38 @@
-"""What `saebench compare` shows: chooses results of folders, compares them, and renders the tables."""
+"""What `saebench compare` shows: chooses results, compares them, and renders the tables."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Never
+from typing import TYPE_CHECKING, Any, Literal
 
-from saebench.errors import ResultsError, UnknownName
+from saebench.errors import ResultsError, UnknownName, UsageError
 from saebench.registry import near_misses
-from saebench.report.formats import csv_text, json_value, latex, markdown
-from saebench.report.table import SPARSITY, rich_table
-from saebench.report.view import unique
+from saebench.report.aggregate_table import aggregate_table
+from saebench.report.choosing import find, is_results_folder
+from saebench.report.exports import csv_text, frame, json_value
+from saebench.report.formats import latex, markdown
+from saebench.report.table import Table, tables_of
+from saebench.report.terminal import rich_tables
+from saebench.results.aggregates import Aggregate, aggregate_records
+from saebench.results.architectures import compare_architectures
 from saebench.results.comparison import compare_records
+from saebench.results.folders import ResultFolders
 from saebench.results.frame import Results
-from saebench.results.items import ItemTable
-from saebench.results.schema import ResultRecord
+from saebench.results.sparsity import SPARSITY, Sparsity
 from saebench.results.standings import Comparison
 from saebench.results.store import ResultStore
 from saebench.tasks import TASKS
 from saebench.tasks.contract import Card
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import RenderableType
 
 Format = Literal["table", "markdown", "latex", "csv"]
+By = Literal["subject", "architecture"]
 
 
 @dataclass(frozen=True)
@@ -32,79 +40,148 @@ class Tables:
     """Comparisons, ready to be rendered."""
 
     comparisons: tuple[Comparison, ...]
+    """One for each scope and metric."""
+    aggregates: tuple[Aggregate, ...] = ()
+    """Where they were asked for: one for each model, site and kind of subject."""
+    expand: bool = False
+
+    @property
+    def tables(self) -> list[Table]:
+        """Aggregates first, then one table for each scope."""
+        return [*(aggregate_table(one, expand=self.expand) for one in self.aggregates), *tables_of(self.comparisons)]
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """One row a subject and metric, aggregates included as the metric "aggregate"."""
+        return frame([*(one.comparison for one in self.aggregates), *self.comparisons])
 
     def to_json(self) -> list[dict[str, Any]]:
-        """One object for each scope."""
-        return json_value(self.comparisons)
+        """One object for each aggregate and scope."""
+        return json_value(tables_of(self.comparisons), self.aggregates)
 
+    def to_markdown(self) -> str:
+        """Pipe tables."""
+        return markdown(self.tables)
 
-class _ManyFolders(ResultStore):
-    """Item tables of results that lie in several folders."""
+    def to_latex(self) -> str:
+        """Tables for the package `booktabs`."""
+        return latex(self.tables)
 
-    def __init__(self, homes: Mapping[str, ResultStore], root: Path) -> None:
-        super().__init__(root)
-        self._homes = homes
+    def to_csv(self) -> str:
+        """One line a subject."""
+        return csv_text(self.tables)
 
-    def items(self, record: ResultRecord) -> dict[str, ItemTable]:
-        return self._homes[record.id].items(record)
+    def __str__(self) -> str:
+        return self.to_markdown()
+
+    def __iter__(self) -> Iterator[Comparison]:
+        return iter(self.comparisons)
+
+    def __len__(self) -> int:
+        return len(self.comparisons)
 
 
 def compare_results(
-    results: Results, *, base: str | None = None, metrics: Sequence[str] | None = None
-) -> list[Comparison]:
-    """One comparison for each scope and metric of some results.
+    results: Results,
+    *,
+    base: str | None = None,
+    task: str | None = None,
+    metrics: Sequence[str] | None = None,
+    by: By = "subject",
+    aggregate: bool = False,
+    expand: bool = False,
+    sparsity: Sparsity | None = None,
+) -> Tables:
+    """Compare some results.
 
     Args:
         results: those that are compared.
-        base: subject that differences are taken to; None: no differences.
+        base: subject, or architecture, that differences are taken to; None: no differences.
+        task: `id@version`; None: every task.
         metrics: names of metrics; None: the headline of each task's card. L0 is added to them where a task has it.
+        by: what is a row. Architectures are pooled over training seeds and L0.
+        aggregate: whether aggregates over tasks come first.
+        expand: whether they come with their parts beside them.
+        sparsity: L0 of subjects; None: what the results say.
 
     Raises:
-        UnknownName: `base`, a metric or a task is not known.
+        UnknownName: the base, a metric or a task is not known.
+        UsageError: aggregates of architectures were asked for.
+        ResultsError: there is nothing to compare.
     """
-    return _compare(results.records, results.store, base, metrics)
+    if task is not None:
+        TASKS.get(task)
+    records = [record for record in results.records if task in (None, record.task)]
+    if not records:
+        of_task = f" of {task}" if task else ""
+        raise ResultsError(
+            f"holds no results{of_task}", file=_places(results.store), remedy="'saebench run' makes some"
+        )
+    cards = {name: TASKS.get(name).card for name in {record.task for record in records}}
+    names = None if metrics is None else _with_sparsity(metrics, cards)
+    known = sparsity or Sparsity(results.records)
+    aggregates: list[Aggregate] = []
+    if aggregate or expand:
+        if by == "architecture":
+            raise UsageError("an aggregate has subjects as its rows: leave out --by architecture, or --aggregate")
+        aggregates = aggregate_records(records, results.store, cards.__getitem__, base=base, sparsity=known)
+    compare = compare_architectures if by == "architecture" else compare_records
+    found = compare(records, results.store, cards.__getitem__, base=base, metrics=names, sparsity=known)
+    return Tables(tuple(found), tuple(aggregates), expand)
 
 
 def compare_folders(
     subjects: Sequence[str],
     out: Path,
     *,
+    base: str | None = None,
     task: str | None = None,
     metrics: Sequence[str] | None = None,
-    base: str | None = None,
+    by: By = "subject",
+    aggregate: bool = False,
+    expand: bool = False,
 ) -> Tables:
     """Compare what the command line names.
 
     Args:
-        subjects: results folders, or names, specs or paths of subjects whose results are in `out`; none: all of `out`.
+        subjects: results folders, all of which is compared, and names, specifications or paths of subjects, which are
+            looked up in `out`; none: all of `out`. With folders alone `out` is not read.
         out: results folder in which subjects are looked up.
-        task: `id@version`; None: every task.
-        metrics: as in `compare_results`.
-        base: subject that differences are taken to, by name, spec or path; it is compared as well.
+        base: as in `compare_results`; a subject by name, specification or path, which is compared as well.
+        task, metrics, by, aggregate, expand: as in `compare_results`.
 
     Raises:
         UnknownName: a subject, the base, a metric or the task is not known.
+        UsageError: aggregates of architectures were asked for.
         ResultsError: a folder holds no results, or damaged ones.
     """
-    folders = [Path(one) for one in subjects if _is_results_folder(Path(one))]
-    named = [one for one in subjects if not _is_results_folder(Path(one))]
-    stores = [ResultStore(folder) for folder in (*folders, *([out] if named or not folders else []))]
-    homes: dict[str, ResultStore] = {}
-    wanted = []
-    for store in stores:
-        found = list(store.all())
-        homes |= {record.id: store for record in found}
-        wanted += _named(found, [*named, *([base] if base else [])]) if named and store is stores[-1] else found
-    if task is not None:
-        TASKS.get(task)
-        wanted = [record for record in wanted if record.task == task]
-    if not wanted:
-        places = ", ".join(str(store.root) for store in stores)
-        raise ResultsError(
-            f"holds no results{f' of {task}' if task else ''}", file=places, remedy="'saebench run' makes some"
-        )
-    records = unique(wanted)
-    return Tables(tuple(_compare(records, _ManyFolders(homes, out), _name_of(base, records), metrics)))
+    folders = [Path(one) for one in subjects if is_results_folder(Path(one))]
+    named = [one for one in subjects if not is_results_folder(Path(one))]
+    store = ResultFolders([*folders, *([out] if named or not folders else [])])
+    records = list(store.all())
+    if not records:
+        raise ResultsError("holds no results", file=_places(store), remedy="'saebench run' makes some")
+    chosen = {record.id for record in records}
+    if named:
+        here = {record.id for record in store.stores[-1].all()}
+        elsewhere = {record.id for one in store.stores[:-1] for record in one.all()}
+        own = [record for record in records if record.id in here]
+        chosen = elsewhere | {record.id for one in named for record in find(one, own)}
+    if base is not None and by == "subject":
+        beside = find(base, records)
+        chosen |= {record.id for record in beside}
+        base = beside[0].subject.name
+    results = Results.of([record for record in records if record.id in chosen], store)
+    return compare_results(
+        results,
+        base=base,
+        task=task,
+        metrics=metrics,
+        by=by,
+        aggregate=aggregate,
+        expand=expand,
+        sparsity=Sparsity(records),
+    )
 
 
 def render(tables: Tables, format: Format, width: int) -> RenderableType:
@@ -113,16 +190,8 @@ def render(tables: Tables, format: Format, width: int) -> RenderableType:
     `width` is that of the terminal, in columns.
     """
     if format == "table":
-        return rich_table(tables.comparisons, width)
-    return {"markdown": markdown, "latex": latex, "csv": csv_text}[format](tables.comparisons)
-
-
-def _compare(
-    records: Sequence[ResultRecord], store: ResultStore, base: str | None, metrics: Sequence[str] | None
-) -> list[Comparison]:
-    cards = {task: TASKS.get(task).card for task in {record.task for record in records}}
-    names = None if metrics is None else _with_sparsity(metrics, cards)
-    return compare_records(records, store, cards.__getitem__, base=base, metrics=names)
+        return rich_tables(tables.tables, width)
+    return {"markdown": tables.to_markdown, "latex": tables.to_latex, "csv": tables.to_csv}[format]()
 
 
 def _with_sparsity(metrics: Sequence[str], cards: Mapping[str, Card]) -> list[str]:
@@ -133,38 +202,6 @@ def _with_sparsity(metrics: Sequence[str], cards: Mapping[str, Card]) -> list[st
     return list(dict.fromkeys([SPARSITY, *metrics] if SPARSITY in known else metrics))
 
 
-def _is_results_folder(path: Path) -> bool:
-    return path.is_dir() and any(path.glob("*/*@*/*.json"))
-
-
-def _names(record: ResultRecord) -> tuple[str, str]:
-    return record.subject.name, record.subject.spec
-
-
-def _same(wanted: str, name: str) -> bool:
-    return wanted == name or (bool(Path(wanted).exists()) and Path(wanted).resolve() == Path(name).resolve())
-
-
-def _named(records: Sequence[ResultRecord], wanted: Sequence[str]) -> list[ResultRecord]:
-    chosen = []
-    for one in wanted:
-        found = [record for record in records if any(_same(one, name) for name in _names(record))]
-        if not found:
-            _unknown(one, records)
-        chosen += found
-    return chosen
-
-
-def _name_of(base: str | None, records: Sequence[ResultRecord]) -> str | None:
-    """The name in tables of the base that a user gave by name, spec or path."""
-    if base is None or base in {record.subject.name for record in records}:
-        return base
-    found = next((r.subject.name for r in records if any(_same(base, name) for name in _names(r))), None)
-    if found is None:
-        _unknown(base, records)
-    return found
-
-
-def _unknown(name: str, records: Sequence[ResultRecord]) -> Never:
-    known = sorted({record.subject.name for record in records})
-    raise UnknownName("subject", name, near_misses(name, dict.fromkeys(known)), known)
+def _places(store: ResultStore) -> str:
+    stores = store.stores if isinstance(store, ResultFolders) else (store,)
+    return ", ".join(str(one.root) for one in stores)

@@ -1,41 +1,45 @@
-"""The table of a comparison as Markdown, LaTeX, CSV and JSON: the first two show cells, the others all numbers."""
+"""The table of a comparison as Markdown and LaTeX: the cells of the terminal, in one line each."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
+from saebench.report.notes import marks_of, notes_of
 from saebench.report.numbers import DASH, label
-from saebench.report.table import ARROWS, LEGEND, Table, notes_of, tables_of
-from saebench.results.standings import Comparison, Row
+from saebench.report.table import ACROSS, FRONTIER, Cell, Table, heading
 
 LATEX_ARROWS = {"up": r" $\uparrow$", "down": r" $\downarrow$", "none": ""}
 
 
-def markdown(comparisons: Sequence[Comparison]) -> str:
+def markdown(tables: Sequence[Table]) -> str:
     """Pipe tables, one for each scope; a column of differences follows each metric when there is a base."""
-    pieces = []
-    for table in tables_of(comparisons):
-        head = ["Subject"]
-        for column in table.columns:
-            head += [f"{label(column.metric)} {ARROWS[column.direction]}".rstrip()]
-            head += ["difference"] if table.base else []
-        rows = [head, ["---", *["---:"] * (len(head) - 1)]]
-        columns = table.cells()
-        for subject in table.subjects:
-            cells = [_markdown_text(subject)]
+    return "\n".join(_markdown_table(table) for table in tables)
+
+
+def _markdown_table(table: Table) -> str:
+    head = [table.row_title, table.sparsity_title]
+    for column in table.columns:
+        head += [heading(column), *(["difference"] if table.base else [])]
+    rows = [head, ["---", *["---:"] * (len(head) - 1)]]
+    columns = table.cells()
+    for section in table.sections:
+        if section.title:
+            rows.append([f"**{section.title}**", *[""] * (len(head) - 1)])
+        for subject in section.subjects:
+            cells = [_markdown_text(subject), table.sparsity[subject]]
             for texts in columns:
                 cell = texts[subject]
-                cells.append(" ".join(part for part in (cell.value, cell.interval, cell.letters) if part))
-                cells += [cell.difference.replace("<", "&lt;")] if table.base else []
+                cells.append(
+                    _markdown_text(" ".join(filter(None, (cell.value, cell.interval, cell.letters, cell.rank))))
+                )
+                cells += [_markdown_text(cell.difference)] if table.base else []
             rows.append(cells)
-        notes = "".join(f"\n- {_markdown_text(note)}" for note in (LEGEND, *notes_of(table)))
-        body = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-        pieces.append(f"**{_markdown_text(table.title)}**\n\n{body}\n{notes}\n")
-    return "\n".join(pieces)
+    beside = [""] if table.base else []
+    for name, foot in table.foot:
+        rows.append([f"*{name}*", "", *(cell for text in foot for cell in (text, *beside))])
+    body = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    notes = "".join(f"\n- {_markdown_text(note)}" for note in notes_of(table))
+    return f"**{_markdown_text(table.title)}**\n\n{body}\n{notes}\n"
 
 
 def _markdown_text(text: str) -> str:
@@ -44,143 +48,74 @@ def _markdown_text(text: str) -> str:
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def latex(comparisons: Sequence[Comparison]) -> str:
-    """`table` environments for the package `booktabs`; tie letters are superscripts, intervals in small print."""
-    return "\n".join(_latex_table(table) for table in tables_of(comparisons))
+def latex(tables: Sequence[Table]) -> str:
+    """`table` environments for the package `booktabs`; letters are superscripts, intervals and ranks in small print."""
+    return "\n".join(_latex_table(table) for table in tables)
 
 
 def _latex_table(table: Table) -> str:
-    head = ["Subject"]
+    head = [table.row_title, table.sparsity_title]
     for column in table.columns:
         head.append(_latex_text(label(column.metric)) + LATEX_ARROWS[column.direction])
         head += ["difference"] if table.base else []
     columns = table.cells()
     rows = []
-    for subject in table.subjects:
-        cells = [_latex_text(subject)]
-        for texts in columns:
-            cell = texts[subject]
-            letters = rf"\textsuperscript{{{cell.letters}}}" if cell.letters else ""
-            ends = rf" {{\scriptsize {_latex_text(cell.interval)}}}" if cell.interval else ""
-            cells.append(_latex_text(cell.value) + letters + ends)
-            cells += [_latex_text(cell.difference)] if table.base else []
-        rows.append(" & ".join(cells) + r" \\")
+    for section in table.sections:
+        if section.title:
+            rows.append(rf"\multicolumn{{{len(head)}}}{{l}}{{\emph{{{_latex_text(section.title)}}}}} \\")
+        for subject in section.subjects:
+            cells = [_latex_text(subject), _latex_text(table.sparsity[subject])]
+            for texts in columns:
+                cells.append(_latex_cell(texts[subject]))
+                cells += [_latex_text(texts[subject].difference)] if table.base else []
+            rows.append(" & ".join(cells) + r" \\")
+    marks = marks_of(table)
+    foot = []
+    beside = [""] if table.base else []
+    for name, held in table.foot:
+        cells = [cell for text in held for cell in (_latex_text(text), *beside)]
+        foot.append(" & ".join([rf"\emph{{{name}}}", "", *cells]) + r" \\")
     # A row that starts with a bracket or a star would be read as an argument of the line break before it.
-    body = "\n".join(rf"{{}}{row}" if row.startswith(("[", "*")) else row for row in rows)
+    body = [rf"{{}}{row}" if row.startswith(("[", "*")) else row for row in rows]
     return "\n".join(
         [
             r"\begin{table}",
             r"\centering",
-            rf"\caption{{{_latex_text(table.title)}. {_latex_text(LEGEND)}}}",
+            rf"\caption{{{_latex_text(table.title)}. {_latex_text(' '.join(marks))}}}",
             rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
             r"\toprule",
             " & ".join(head) + r" \\",
             r"\midrule",
-            body,
+            *body,
+            *([r"\midrule", *foot] if foot else []),
             r"\bottomrule",
             r"\end{tabular}",
             r"\end{table}",
+            *(f"% {_latex_text(note)}" for note in notes_of(table)[len(marks) :]),
             "",
         ]
     )
 
 
+def _latex_cell(cell: Cell) -> str:
+    letters = rf"\textsuperscript{{{cell.letters}}}" if cell.letters else ""
+    small = " ".join(filter(None, (cell.interval, cell.rank)))
+    return _latex_text(cell.value) + letters + (rf" {{\scriptsize {_latex_text(small)}}}" if small else "")
+
+
 LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "\u2212": "$-$", DASH: "--",
+    "|": r"\textbar{}", "\u2212": "$-$", DASH: "--", "≈": r"$\approx$", FRONTIER: r"$\diamond$", ACROSS: r"\dag{}",
+    "↑": r"$\uparrow$", "↓": r"$\downarrow$",
 }  # fmt: skip
+LAST_LETTER = "\u017f"
+"""The last character that pdfLaTeX knows without further packages: what lies beyond becomes a question mark."""
 
 
 def _latex_text(text: str) -> str:
     """Text without any command."""
-    return "".join(LATEX.get(character, character) for character in " ".join(text.split()))
-
-
-COLUMN_FIELDS = ("value", "low", "high", "n", "undefined")
-DIFFERENCE_FIELDS = ("value", "low", "high", "p", "detectable", "undefined")
-
-
-def csv_text(comparisons: Sequence[Comparison]) -> str:
-    """One line a subject, numbers at full precision; tables of several scopes follow each other in the same columns."""
-    tables = tables_of(comparisons)
-    lines_out = [line for table in tables for line in _csv_lines(table)]
-    names = list(dict.fromkeys(name for line in lines_out for name in line))
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, names, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines_out)
-    return stream.getvalue()
-
-
-def _csv_lines(table: Table) -> list[dict[str, Any]]:
-    scope, by_subject = table.scope, table.rows()
-    found = []
-    for subject in table.subjects:
-        line: dict[str, Any] = {
-            "suite": scope.suite, "task": scope.task, "setting": scope.setting, "lm": scope.lm, "site": scope.site,
-            "subject": subject,
-        }  # fmt: skip
-        for column, rows in zip(table.columns, by_subject, strict=True):
-            row = rows[subject]
-            line |= {_field(column.metric, name): getattr(row.estimate, name) for name in COLUMN_FIELDS}
-            best, worst = row.rank or (None, None)
-            line |= {f"{column.metric}_rank_best": best, f"{column.metric}_rank_worst": worst}
-            line[f"{column.metric}_letters"] = " ".join(row.letters)
-            if table.base:
-                line["base"] = table.base
-                difference = row.difference
-                line |= {
-                    _field(f"{column.metric}_difference", name): getattr(difference, name, None)
-                    for name in DIFFERENCE_FIELDS
-                }
-                line[f"{column.metric}_p_adjusted"] = row.p_adjusted
-        found.append(line)
-    return found
-
-
-def _field(metric: str, name: str) -> str:
-    return metric if name == "value" else f"{metric}_{name}"
-
-
-def json_value(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
-    """A JSON value: one object for each scope, its metrics, and one row a subject."""
-    return [
-        {
-            **asdict(table.scope),
-            "base": table.base,
-            "metrics": [
-                {
-                    "name": column.metric,
-                    "direction": column.direction,
-                    "paired": column.paired,
-                    "shared": column.shared,
-                    "tests": column.tests,
-                    "detectable": column.detectable,
-                    "unfit": column.unfit or None,
-                    "reliability": column.reliability and column.reliability.model_dump(mode="json"),
-                }
-                for column in table.columns
-            ],
-            "rows": [
-                {
-                    "subject": subject,
-                    "metrics": {
-                        column.metric: _json_cell(rows[subject])
-                        for column, rows in zip(table.columns, table.rows(), strict=True)
-                    },
-                }
-                for subject in table.subjects
-            ],
-        }
-        for table in tables_of(comparisons)
-    ]
-
-
-def _json_cell(row: Row) -> dict[str, Any]:
-    return {
-        **asdict(row.estimate),
-        "rank": row.rank and list(row.rank),
-        "letters": list(row.letters),
-        "difference": row.difference and {**asdict(row.difference), "p_adjusted": row.p_adjusted},
-    }
+    words = " ".join(text.split())
+    return "".join(
+        LATEX.get(one, one if one.isascii() or (one.isalpha() and one <= LAST_LETTER) else "?") for one in words
+    )

@@ -1,34 +1,50 @@
-"""The table of a comparison, one row a subject: its cells in words, and how a terminal shows them.
+"""The table of a comparison, one row a subject: its rows, its cells in words, and what stands below them.
 
-A cell has value, interval, tie letters and, with a base, the paired difference with its Holm-adjusted p. L0 stands
-beside the subject in every piece of a table, since no other number can be read without it.
+Rows are grouped by bands of L0, and L0 stands beside every subject, since no other number can be read without it. A
+cell has value, tie letters, rank interval within the band, interval and, with a base, the paired difference with its
+Holm-adjusted p. Below each column stands how far it can be trusted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-
-from rich import box
-from rich.console import Group, RenderableType
-from rich.table import Table as RichTable
-from rich.text import Text
+from functools import cached_property
 
 from saebench.report.numbers import DASH, decimals, fixed, interval, label
-from saebench.report.reliability import note
 from saebench.results.scopes import Scope
+from saebench.results.sparsity import SPARSITY, Band
 from saebench.results.standings import Comparison, Row
 
-SPARSITY = "l0"
-LONGEST_SUBJECT = 28
 SMALLEST_P = 0.001
-GAP = 2
-"""Columns of a terminal between two columns of a table."""
-LEGEND = (
-    "Brackets: 95 % intervals. Subjects that share a letter do not differ significantly (5 %, Holm over all pairs)."
-)
 ARROWS = {"up": "↑", "down": "↓", "none": ""}
+FRONTIER = "◆"
+ACROSS = "†"
+"""Marks a difference between subjects of two bands."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """The subjects of one band of L0, best first on the first ranked metric."""
+
+    band: Band
+    title: str
+    """Empty where the table has one section alone."""
+    subjects: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One subject on one metric, in words; what is undefined is a dash or empty."""
+
+    value: str
+    """With a mark where the subject is on the Pareto curve."""
+    letters: str
+    """Empty for a metric that is not ranked."""
+    rank: str
+    """`#2` or `#2` to 3 with a dash: rank interval within the band, among all where no L0 is known."""
+    interval: str
+    difference: str
 
 
 @dataclass(frozen=True)
@@ -36,15 +52,20 @@ class Table:
     """The comparisons of one scope, turned so that subjects are rows and metrics columns."""
 
     scope: Scope
-    columns: tuple[Comparison, ...]
-    """L0 first, where it is among them."""
-    subjects: tuple[str, ...]
-    """Best first on the first ranked metric."""
+    comparisons: tuple[Comparison, ...]
+    notes: tuple[str, ...] = ()
+    """What is to be said of this table alone."""
 
     @property
     def base(self) -> str | None:
         """The subject that differences are taken to."""
-        return self.columns[0].base
+        return self.comparisons[0].base
+
+    @cached_property
+    def columns(self) -> tuple[Comparison, ...]:
+        """The metrics that are shown as columns: L0 has one of its own unless it is all there is."""
+        others = tuple(one for one in self.comparisons if one.metric != SPARSITY)
+        return others or self.comparisons
 
     @property
     def title(self) -> str:
@@ -53,47 +74,91 @@ class Table:
         parts = [scope.task, f"suite {scope.suite}", *(part for part in (scope.setting, scope.lm, scope.site) if part)]
         return ", ".join(parts) + (f"; differences to {self.base}" if self.base else "")
 
+    @cached_property
+    def sections(self) -> tuple[Section, ...]:
+        """Bands from sparse to dense, then the subjects of unknown L0."""
+        leading = next((one for one in self.columns if one.direction != "none"), self.columns[0])
+        found: dict[Band, list[str]] = {}
+        for row in leading.rows:
+            found.setdefault(row.band, []).append(row.subject)
+        ordered = sorted(found, key=lambda band: (band is None, band or 0.0))
+        several = len(found) > 1
+        return tuple(Section(band, band_title(band) if several else "", tuple(found[band])) for band in ordered)
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """All of them, section by section."""
+        return tuple(subject for section in self.sections for subject in section.subjects)
+
+    @cached_property
+    def sparsity(self) -> dict[str, str]:
+        """L0 of each subject in words; of an architecture its bands."""
+        pools = {pool.name: pool.by_band for pool in self.columns[0].pools}
+        places = decimals([_Known(row.l0) for row in self.columns[0].rows if row.l0 is not None])
+        words = {}
+        for row in self.columns[0].rows:
+            if row.subject in pools:
+                words[row.subject] = ", ".join(DASH if band is None else f"{band:g}" for band in pools[row.subject])
+            else:
+                words[row.subject] = DASH if row.l0 is None else fixed(row.l0, min(1, places))
+        return words
+
+    @property
+    def row_title(self) -> str:
+        """What a row is."""
+        return "Architecture" if self.columns[0].pools else "Subject"
+
+    @property
+    def sparsity_title(self) -> str:
+        """Heading of that column."""
+        return "L0 bands" if self.columns[0].pools else "L0"
+
     def rows(self) -> list[dict[str, Row]]:
-        """The rows of each column, by subject."""
-        return [{row.subject: row for row in column.rows} for column in self.columns]
+        """The rows of each comparison, by subject."""
+        return [{row.subject: row for row in one.rows} for one in self.comparisons]
 
     def cells(self) -> list[dict[str, Cell]]:
         """The texts of each column, by subject."""
-        return [{row.subject: _cell(row, column) for row in column.rows} for column in self.columns]
+        return [_cells(column) for column in self.columns]
+
+    @property
+    def foot(self) -> list[tuple[str, list[str]]]:
+        """What is to be known of each column: the verdict of its audit, and the smallest differences."""
+        lines = [
+            ("audit", [one.reliability.verdict if one.reliability else "" for one in self.columns]),
+            ("data can see", [_places_text(one, one.detectable) for one in self.columns]),
+            ("reliable from", [_places_text(one, _reliable(one)) for one in self.columns]),
+        ]
+        return [(head, texts) for head, texts in lines if any(texts)]
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One subject on one metric, in words; what is undefined is a dash or empty."""
+class _Known:
+    """A number without an interval, for the choice of decimals."""
 
-    value: str
-    letters: str
-    """Empty for a metric that is not ranked."""
-    interval: str
-    difference: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
 
 
-def _cell(row: Row, column: Comparison) -> Cell:
-    places = _places(column)
-    estimate = row.estimate
-    return Cell(
-        value=DASH if estimate.value is None else fixed(estimate.value, places),
-        letters="" if column.direction == "none" else " ".join(row.letters),
-        interval=interval(estimate, places) or "",
-        difference=_difference_text(row, places),
-    )
+def tables_of(comparisons: Sequence[Comparison]) -> list[Table]:
+    """One table for each scope, in the order of the comparisons."""
+    scopes: dict[Scope, list[Comparison]] = {}
+    for comparison in comparisons:
+        scopes.setdefault(comparison.scope, []).append(comparison)
+    return [Table(scope, tuple(found)) for scope, found in scopes.items()]
 
 
-def _difference_text(row: Row, places: int) -> str:
-    if row.difference is None or row.difference.value is None:
-        return ""
-    text = signed(row.difference.value, places)
-    return text if row.p_adjusted is None else f"{text} {p_text(row.p_adjusted)}"
+def heading(column: Comparison) -> str:
+    """The metric with an arrow to its better side."""
+    return f"{label(column.metric)} {ARROWS[column.direction]}".rstrip()
 
 
-@lru_cache(maxsize=64)
-def _places(column: Comparison) -> int:
-    return decimals([row.estimate for row in column.rows])
+def band_title(band: Band) -> str:
+    """`L0 ≈ 32`."""
+    if band is None:
+        return "L0 not known"
+    return f"L0 ≈ {band:g}" if band else "L0 = 0"
 
 
 def signed(value: float, places: int) -> str:
@@ -107,106 +172,53 @@ def p_text(p: float) -> str:
     return f"p<{SMALLEST_P}" if p < SMALLEST_P else f"p={p:.3f}"
 
 
-def tables_of(comparisons: Sequence[Comparison]) -> list[Table]:
-    """One table for each scope, in the order of the comparisons."""
-    scopes: dict[Scope, list[Comparison]] = {}
-    for comparison in comparisons:
-        scopes.setdefault(comparison.scope, []).append(comparison)
-    tables = []
-    for scope, found in scopes.items():
-        found.sort(key=lambda comparison: comparison.metric != SPARSITY)
-        leading = next((one for one in found if one.direction != "none"), found[0])
-        tables.append(Table(scope, tuple(found), tuple(row.subject for row in leading.rows)))
-    return tables
+def _cells(column: Comparison) -> dict[str, Cell]:
+    places = _places(column)
+    base = next((row for row in column.rows if row.subject == column.base), None)
+    banded = any(row.band is not None for row in column.rows)
+    return {row.subject: _cell(row, column, base, banded, places) for row in column.rows}
 
 
-def notes_of(table: Table) -> list[str]:
-    """What to know beside the cells.
-
-    Why nothing is ranked, what an audit found about each column, and why values or tests are undefined: each reason
-    once with the columns and subjects that it holds for.
-    """
-    reasons: dict[str, dict[str, list[str]]] = {}
-    for column in table.columns:
-        for row in column.rows:
-            for reason in {row.estimate.undefined, row.difference.undefined if row.difference else None} - {None}:
-                reasons.setdefault(str(reason), {}).setdefault(label(column.metric), []).append(row.subject)
-    unfit = sorted({f"Not for ranking: {column.unfit}" for column in table.columns if column.unfit})
-    audited = [note(column.reliability) for column in table.columns if column.reliability]
-    return [*unfit, *audited] + [
-        f"{reason}: " + "; ".join(f"{metric} of {_some(subjects)}" for metric, subjects in places.items())
-        for reason, places in sorted(reasons.items())
-    ]
+def _cell(row: Row, column: Comparison, base: Row | None, banded: bool, places: int) -> Cell:
+    estimate = row.estimate
+    rank = row.band_rank if banded else row.rank
+    mark = FRONTIER if row.frontier else ""
+    return Cell(
+        value=DASH if estimate.value is None else fixed(estimate.value, places) + mark,
+        letters="" if column.direction == "none" else " ".join(row.letters),
+        rank="" if rank is None else f"#{rank[0]}" if rank[0] == rank[1] else f"#{rank[0]}{DASH}{rank[1]}",
+        interval=interval(estimate, places) or "",
+        difference=_difference_text(row, base, places),
+    )
 
 
-def _some(subjects: Sequence[str], most: int = 3) -> str:
-    rest = len(subjects) - most
-    return ", ".join(subjects[:most]) + (f" and {rest} more" if rest > 0 else "")
+def _difference_text(row: Row, base: Row | None, places: int) -> str:
+    if base is None or row.difference is None or row.difference.value is None:
+        return ""
+    across = ACROSS if crosses(row, base) else ""
+    text = signed(row.difference.value, places) + across
+    return text if row.p_adjusted is None else f"{text} {p_text(row.p_adjusted)}"
 
 
-def rich_table(comparisons: Sequence[Comparison], width: int) -> RenderableType:
-    """Tables for a terminal of `width` columns.
-
-    Metrics that do not fit beside each other follow in further pieces, each with subject and L0. A subject takes two
-    lines (value with tie letters, interval), three with a base (difference with its adjusted p).
-    """
-    shown: list[RenderableType] = []
-    for table in tables_of(comparisons):
-        shown += [Text(table.title, style="bold"), Text()]
-        shown += _pieces(table, width)
-        shown += [Text(line, style="dim") for line in (LEGEND, *notes_of(table))]
-    return Group(*shown)
+def crosses(row: Row, base: Row) -> bool:
+    """Whether the two are not known to be of one band of L0; where neither is known, nothing can be said."""
+    return row.band != base.band
 
 
-@dataclass(frozen=True)
-class _Shown:
-    """One column of a terminal table."""
-
-    title: str
-    texts: dict[str, Text]
-    """By subject."""
-    width: int
+def _places(column: Comparison) -> int:
+    return decimals([row.estimate for row in column.rows])
 
 
-def _pieces(table: Table, width: int) -> list[RenderableType]:
-    columns = [_shown(column, cells, table.base) for column, cells in zip(table.columns, table.cells(), strict=True)]
-    beside = columns[:1] if table.columns[0].metric == SPARSITY and len(columns) > 1 else []
-    name_width = min(LONGEST_SUBJECT, max(8, width // 3), max(map(len, ("Subject", *table.subjects))))
-    room = width - name_width - sum(GAP + column.width for column in beside)
-    rows: list[list[_Shown]] = [[]]
-    left = room
-    for column in columns[len(beside) :]:
-        if rows[-1] and left < GAP + column.width:
-            rows.append([])
-            left = room
-        rows[-1].append(column)
-        left -= GAP + column.width
-    return [part for row in rows for part in (_piece(table.subjects, [*beside, *row], name_width), Text())]
+def _places_text(column: Comparison, value: float | None) -> str:
+    """A small difference, with one digit more than the column where it would else be zero."""
+    if value is None or column.direction == "none":
+        return ""
+    return fixed(value, max(_places(column), decimals([_Known(value)]) - 1))
 
 
-def _shown(column: Comparison, cells: dict[str, Cell], base: str | None) -> _Shown:
-    """L0 is shown by its value alone, so that it takes little room in every piece."""
-    title = f"{label(column.metric)} {ARROWS[column.direction]}".rstrip()
-    brief = column.metric == SPARSITY
-    letters = 0 if brief else max(len(cell.letters) for cell in cells.values())
-    texts = {}
-    for subject, cell in cells.items():
-        text = Text(cell.value)
-        if letters:
-            text.append(f" {cell.letters:{letters}}", "cyan")
-        if not brief:
-            text.append(f"\n{cell.interval}", "dim")
-            text.append(f"\n{cell.difference}" if base else "")
-        texts[subject] = text
-    longest = max(len(line) for text in texts.values() for line in text.plain.split("\n"))
-    return _Shown(title, texts, max(longest, *map(len, title.split())))
-
-
-def _piece(subjects: Sequence[str], columns: Sequence[_Shown], name_width: int) -> RichTable:
-    shown = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    shown.add_column("Subject", width=name_width, overflow="ellipsis", no_wrap=True, vertical="top")
-    for column in columns:
-        shown.add_column(Text(column.title), justify="right", width=column.width, vertical="top")
-    for subject in subjects:
-        shown.add_row(Text(subject), *(column.texts[subject] for column in columns))
-    return shown
+def _reliable(column: Comparison) -> float | None:
+    """Smallest reliable difference of two scores of one seed, else of two seeds."""
+    if column.reliability is None:
+        return None
+    paired, single = column.reliability.smallest_reliable_paired.value, column.reliability.smallest_reliable.value
+    return single if paired is None else paired

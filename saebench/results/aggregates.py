@@ -200,9 +200,7 @@ def _compare(
 
 def _scope(kind: str, scopes: Sequence[Scope]) -> Scope:
     suites = " + ".join(dict.fromkeys(scope.suite for scope in scopes))
-    return Scope(
-        suites, NAME, scopes[0].site, scopes[0].lm, digest([kind, *(scope.key for scope in scopes)]), f"of each {kind}"
-    )
+    return Scope(suites, NAME, scopes[0].site, scopes[0].lm, digest([kind, *(scope.key for scope in scopes)]), kind)
 
 
 NO_RESULT = PartScore(Estimate(None, None, None, 0, "no result"))

@@ -25,17 +25,17 @@ class Results:
 
     Args:
         records: one a unit.
-        folder: the results folder that holds them.
+        folder: the results folder that holds them, or several opened as one store.
     """
 
-    def __init__(self, records: Iterable[ResultRecord], folder: Path | str) -> None:
+    def __init__(self, records: Iterable[ResultRecord], folder: Path | str | ResultStore) -> None:
         self.records: Sequence[ResultRecord] = tuple(
             sorted(records, key=lambda record: (record.task, record.subject.name, record.eval_seed, record.id))
         )
-        self.store = ResultStore(folder)
+        self.store = folder if isinstance(folder, ResultStore) else ResultStore(folder)
 
     @classmethod
-    def of(cls, records: Iterable[ResultRecord], folder: Path | str) -> Self:
+    def of(cls, records: Iterable[ResultRecord], folder: Path | str | ResultStore) -> Self:
         """Some results of a folder."""
         return cls(records, folder)
 
@@ -71,7 +71,7 @@ class Results:
 
     def where(self, keep: Callable[[ResultRecord], bool]) -> Results:
         """Those results that `keep` is true for."""
-        return Results([record for record in self.records if keep(record)], self.store.root)
+        return Results([record for record in self.records if keep(record)], self.store)
 
     def __len__(self) -> int:
         return len(self.records)
