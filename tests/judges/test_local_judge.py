@@ -69,3 +69,11 @@ def test_a_folder_is_a_judge_and_its_record_replays(lm, tmp_path):
     answers = judge.ask([question("a"), question("b")])
     (file,) = (tmp_path / "record").glob("*.jsonl")
     assert open_judge(f"replay:{file}").ask([question("b"), question("a")]) == answers[::-1]
+
+
+@pytest.mark.slow
+def test_the_packaged_model_answers_a_chat(tmp_path):
+    judge = open_judge("hf:smollm2-135m-instruct", folder=tmp_path, device="cpu")
+    (answer,) = judge.ask([Question((Message("user", "What is the capital of France?"),), max_tokens=16)])
+    assert answer.text is not None
+    assert "Paris" in answer.text
