@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from saebench.report.notes import some
 from saebench.report.numbers import label
 from saebench.report.table import Table
 from saebench.results.aggregates import Aggregate, LeftOut, Part
 from saebench.results.scopes import Scope
-from saebench.results.standings import Comparison, Row
+from saebench.results.standings import Comparison
 
 
 def aggregate_table(aggregate: Aggregate, *, expand: bool) -> Table:
@@ -18,12 +21,14 @@ def aggregate_table(aggregate: Aggregate, *, expand: bool) -> Table:
     return Table(aggregate.comparison.scope, tuple(columns), notes=notes_of_aggregate(aggregate))
 
 
+UNTESTED: dict[str, Any] = {
+    "difference": None, "p_adjusted": None, "rank": None, "letters": (), "band_rank": None, "frontier": None,
+}  # fmt: skip
+
+
 def _part(whole: Comparison, part: Part) -> Comparison:
     """A part as a column: values and intervals on the common scale, nothing tested."""
-    rows = tuple(
-        Row(row.subject, part.scores[row.subject].estimate, None, None, None, (), row.l0, row.band, control=row.control)
-        for row in whole.rows
-    )
+    rows = tuple(replace(row, estimate=part.scores[row.subject].estimate, **UNTESTED) for row in whole.rows)
     name = f"{_place(part.scope)} {part.metric}"
     return Comparison(whole.scope, name, "up", whole.base, whole.paired, None, 0, None, rows)
 

@@ -37,8 +37,7 @@ def _csv_lines(table: Table) -> list[dict[str, Any]]:
     found = []
     for subject in table.subjects:
         first = by_subject[0][subject]
-        line = {**_place(table.comparisons[0]), "subject": subject, "control": first.control, "band": first.band}
-        line |= {SPARSITY: first.l0}
+        line = {**_place(table.comparisons[0]), "subject": subject, **_traits(first)}
         for column, rows in zip(table.comparisons, by_subject, strict=True):
             line |= {_name(column.metric, field): value for field, value in _numbers(column, rows[subject]).items()}
         found.append({**line, "base": table.base} if table.base else line)
@@ -59,9 +58,7 @@ def frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
             "metric": one.metric,
             "direction": one.direction,
             "subject": row.subject,
-            "control": row.control,
-            SPARSITY: row.l0,
-            "band": row.band,
+            **_traits(row),
             **_numbers(one, row),
             "base": one.base,
             "verdict": one.reliability.verdict if one.reliability else None,
@@ -74,6 +71,10 @@ def frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
 
 def _place(comparison: Comparison) -> dict[str, Any]:
     return {name: getattr(comparison.scope, name) for name in SCOPE_FIELDS}
+
+
+def _traits(row: Row) -> dict[str, Any]:
+    return {"control": row.control, "self_reported": row.self_reported, SPARSITY: row.l0, "band": row.band}
 
 
 def _numbers(comparison: Comparison, row: Row) -> dict[str, Any]:
@@ -158,9 +159,7 @@ def _scope(table: Table) -> dict[str, Any]:
         "rows": [
             {
                 "subject": subject,
-                "control": by_metric[0].control,
-                "l0": by_metric[0].l0,
-                "band": by_metric[0].band,
+                **_traits(by_metric[0]),
                 "metrics": {
                     column.metric: _cell(row, column) for column, row in zip(table.comparisons, by_metric, strict=True)
                 },

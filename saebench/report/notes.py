@@ -16,6 +16,7 @@ def notes_of(table: Table) -> list[str]:
         *marks_of(table),
         *_foot(table),
         *table.notes,
+        *_self_reported(table),
         *_pools(table.columns[0].pools),
         *sorted({f"Not for ranking: {column.unfit}" for column in table.columns if column.unfit}),
         *_doubts(table.columns),
@@ -65,6 +66,11 @@ def _foot(table: Table) -> list[str]:
     }
     found = [f"{head}: {meanings[head]}" for head, _ in table.foot if head in meanings]
     return [f"{'; '.join(found)}."] if found else []
+
+
+def _self_reported(table: Table) -> list[str]:
+    names = [row.subject for row in table.columns[0].rows if row.self_reported]
+    return [f"Self-reported by a submission, not reproduced here: {', '.join(names)}."] if names else []
 
 
 def _pools(pools: Sequence[Pool]) -> list[str]:

@@ -182,6 +182,7 @@ def _compare(
             estimate(means[name]) if name in means else Estimate(None, None, None, 0, _lacking(parts, name)),
             l0[name],
             entrant.role is not None,
+            entrant.self_reported,
         )
         for name, entrant in subjects.items()
     ]

@@ -86,8 +86,13 @@ def _compare(field: Field, pools: Sequence[Pool], base: str | None) -> Compariso
         for pool in pools
         if all(one in sampled for own in pool.by_band.values() for one in own)
     }
+    reported = {one.name for one in field.entrants if one.self_reported}
     entries = [
-        Entry(pool.name, sides[pool.name].estimate() if pool.name in sides else _undefined(pool, lacking))
+        Entry(
+            pool.name,
+            sides[pool.name].estimate() if pool.name in sides else _undefined(pool, lacking),
+            self_reported=any(one in reported for own in pool.by_band.values() for one in own),
+        )
         for pool in pools
     ]
     made = stand(

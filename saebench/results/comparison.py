@@ -181,7 +181,8 @@ def contender_of(
     held = {seed: table for seed, table in own.items() if table is not None}
     table = pool(held) if len(held) == len(own) else None
     estimate = _estimate(metric, entrant, table)
-    return Contender(Entry(entrant.name, estimate, sparsity.of(entrant.records), entrant.role is not None), table)
+    l0 = sparsity.of(entrant.records)
+    return Contender(Entry(entrant.name, estimate, l0, entrant.role is not None, entrant.self_reported), table)
 
 
 def _estimate(metric: MetricLike, entrant: Entrant, table: ItemTable | None) -> Estimate:

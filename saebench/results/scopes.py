@@ -44,6 +44,11 @@ class Entrant:
         return self.records[0].subject.role
 
     @property
+    def self_reported(self) -> bool:
+        """Whether a submission sent some of its results and no run here agrees yet."""
+        return any(one.submission is not None and one.submission.status == "self-reported" for one in self.records)
+
+    @property
     def kind(self) -> str:
         """Dictionary, concept, set, pair or recipe."""
         return self.records[0].subject.kind

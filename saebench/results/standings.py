@@ -39,6 +39,8 @@ class Entry:
     """None where no result says it."""
     control: bool = False
     """It has a role: its place is known beforehand."""
+    self_reported: bool = False
+    """A submission sent it and no run here agrees yet."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Row:
     control: bool = False
     frontier: bool | None = None
     """On the Pareto curve of L0 and this metric; None for a control, and where L0, ranks or tests are missing."""
+    self_reported: bool = False
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,7 @@ def stand(
                 band_ranks.get(name),
                 entry.control,
                 frontier.get(name),
+                entry.self_reported,
             )
         )
     detectable = tests.median_detectable(list(adjusted))
