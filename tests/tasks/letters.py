@@ -103,8 +103,8 @@ Wit = Callable[[list[Message]], str]
 
 def asked(messages: list[Message]) -> str:
     """explain, detect or fuzz."""
-    system = messages[0].content
-    return "fuzz" if "at random" in system else "detect" if "description" in system else "explain"
+    told = messages[1].content
+    return "fuzz" if "at random" in told else "detect" if told.startswith("Description") else "explain"
 
 
 def excerpts(messages: list[Message]) -> list[str]:
@@ -114,7 +114,7 @@ def excerpts(messages: list[Message]) -> list[str]:
 def knowing(messages: list[Message]) -> str:
     """Sees the marked letter, and finds it."""
     if asked(messages) == "explain":
-        marked = re.findall("<<(.*?)>>", messages[1].content)
+        marked = re.findall("<<(.*?)>>", " ".join(excerpts(messages)))
         return f"the letter {Counter(''.join(marked)).most_common(1)[0][0]}"
     letter = re.findall("the letter (.)", messages[1].content)[0]
     found = [

@@ -1,4 +1,7 @@
-"""What the judge is told, version 1, and how its answers are read. Another wording is another version."""
+"""What the judge is told, version 1, and how its answers are read. Another wording is another version.
+
+What is wanted stands last, behind the excerpts: small judges copy the excerpts where it stands before them.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,22 @@ from collections.abc import Sequence
 from saebench.judges import Message, Question
 from saebench.tasks.autointerp.texts import CLOSE, OPEN
 
+EXPLAINER = "You explain on what a unit of a neural network fires."
 EXPLAIN = (
-    "A unit of a neural network reads text and fires on some tokens. You will see excerpts in which it fires, the "
-    f"strongest first; the tokens on which it fires stand between {OPEN} and {CLOSE}. Say what the marked tokens, or "
-    "what stands around them, have in common: a word, a part of a word, a meaning, a topic or a position. Answer with "
-    "one sentence of at most 30 words, and nothing else."
+    f"The unit fires in these excerpts, the strongest first. The tokens on which it fires stand between {OPEN} and "
+    f"{CLOSE}.\n\n{{excerpts}}\n\nWhat do the marked tokens, or what stands around them, have in common: a word, a part "
+    "of a word, a meaning, a topic or a position? Answer with one sentence of at most 30 words."
 )
+SCORER = "You decide which excerpts of text fit a description."
 DETECT = (
-    "A unit of a neural network fires on some texts. You will see a description of what it fires on, and then numbered "
-    "excerpts. Decide for each excerpt whether it holds something that fits the description. Answer with the numbers "
-    "of those that do, separated by commas, or with the word None. Write nothing else."
+    "Description: {explanation}\n\nExcerpts:\n{excerpts}\n\nWhich excerpts hold something that fits the description? "
+    "Answer with their numbers alone, separated by commas, or with the word None."
 )
 FUZZ = (
-    "A unit of a neural network fires on some tokens. You will see a description of what it fires on, and numbered "
-    f"excerpts with tokens between {OPEN} and {CLOSE}. In some of them these are the tokens on which it fires, in the "
-    "others they were chosen at random. Decide for each excerpt whether the marked tokens fit the description. Answer "
-    "with the numbers of those where they do, separated by commas, or with the word None. Write nothing else."
+    f"Description: {{explanation}}\n\nExcerpts, with tokens marked by {OPEN} and {CLOSE}:\n{{excerpts}}\n\nIn some "
+    "excerpts the marked tokens are those that the description is about, in the others they were chosen at random. In which "
+    "excerpts do the marked tokens fit the description? Answer with their numbers alone, separated by commas, or with "
+    "the word None."
 )
 ONLY_NUMBERS = "That cannot be read. Answer with numbers of excerpts, separated by commas, or with the word None."
 ONLY_A_SENTENCE = "That is no answer. Answer with one sentence."
@@ -34,17 +37,18 @@ FILLER = re.compile(r"[\[\](){}.:;#*\"'`]|\b(?:and|answers?|excerpts?|examples?|
 
 def explain(excerpts: Sequence[str]) -> Question:
     """Ask for an explanation of marked excerpts."""
-    return Question((Message("system", EXPLAIN), Message("user", listed(excerpts))), max_tokens=EXPLANATION_TOKENS)
+    told = EXPLAIN.format(excerpts=listed(excerpts))
+    return Question((Message("system", EXPLAINER), Message("user", told)), max_tokens=EXPLANATION_TOKENS)
 
 
 def detect(explanation: str, excerpts: Sequence[str]) -> Question:
     """Ask in which unmarked excerpts a latent of this explanation fires."""
-    return _score(DETECT, explanation, excerpts)
+    return _score(DETECT.format(explanation=explanation, excerpts=listed(excerpts)))
 
 
 def fuzz(explanation: str, excerpts: Sequence[str]) -> Question:
     """Ask in which marked excerpts the marks are where a latent of this explanation fires."""
-    return _score(FUZZ, explanation, excerpts)
+    return _score(FUZZ.format(explanation=explanation, excerpts=listed(excerpts)))
 
 
 def again(question: Question, said: str, reminder: str) -> Question:
@@ -89,6 +93,5 @@ def _numbers(text: str, count: int) -> frozenset[int] | None:
     return named if named <= set(range(1, count + 1)) else None
 
 
-def _score(task: str, explanation: str, excerpts: Sequence[str]) -> Question:
-    told = f"Description: {explanation}\n\nExcerpts:\n{listed(excerpts)}"
-    return Question((Message("system", task), Message("user", told)), max_tokens=SCORE_TOKENS)
+def _score(told: str) -> Question:
+    return Question((Message("system", SCORER), Message("user", told)), max_tokens=SCORE_TOKENS)
