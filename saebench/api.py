@@ -66,8 +66,9 @@ def fit(
     from saebench.run.suite import load_suite
     from saebench.subjects import kind_of, resolve
 
-    if kind_of(spec) != "dictionary":
-        raise UsageError(f"'{spec}' names several dictionaries: fit them one by one")
+    if (kind := kind_of(spec)) != "dictionary":
+        remedy = "tasks fit it on their concepts" if kind == "concept" else "fit its dictionaries one by one"
+        raise UsageError(f"'{spec}' is a {kind}: {remedy}")
     scene = set_scene(load_suite(suite), Settings(Path(), lm, device=device, dtype=dtype), Silent())
     where = site or scene.suite.site
     if where is None:

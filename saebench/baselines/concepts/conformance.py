@@ -7,13 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from saebench.baselines.concepts.direction import ConceptDirection
+from saebench.baselines.concepts.fitting import lesson_of_texts
 from saebench.baselines.concepts.keeping import from_arrays, to_arrays
 from saebench.baselines.concepts.method import ConceptMethod, Lesson
-from saebench.baselines.concepts.texts import ConceptTexts
-from saebench.data.text_rows import rows_of_texts
 from saebench.dictionaries.conformance import Finding
 from saebench.errors import InputError, SubjectFailed
 from saebench.stats.auroc import auc
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
 SEA = ("harbour", "sailor", "tide", "anchor", "ferry", "lighthouse", "whale", "reef", "captain", "storm")
 MONEY = ("budget", "banker", "loan", "tax", "market", "invoice", "wage", "auditor", "pension", "price")
 FRAMES = ("We spoke about the {} for an hour.", "Nobody had expected the {} to matter so much.")
-CONTEXT = 32
 TOLERANCE = 1e-4
 """Relative difference that rounding may make between texts scored together and alone."""
 
@@ -32,22 +29,7 @@ TOLERANCE = 1e-4
 def toy_lesson(lm: LanguageModel, site: str) -> Lesson:
     """Twenty sentences about the sea and twenty about money, in turn, at a site of a model."""
     texts = [frame.format(word) for pair in zip(SEA, MONEY, strict=True) for frame in FRAMES for word in pair]
-    rows = rows_of_texts(
-        texts,
-        lm.tokenizer,
-        tokenizer_hash=lm.tokenizer_hash,
-        context=CONTEXT,
-        ids=texts,
-        name="toy",
-        licence="none needed",
-    )
-    tokens = torch.from_numpy(rows.tokens.astype(np.int64))
-    entry = lm.entry_site(site)
-    with torch.no_grad():
-        seen = lm.capture(tokens, [site, *([entry] if entry else [])])
-    mask = torch.from_numpy(rows.mask)
-    held = ConceptTexts(seen[site].cpu(), mask, tokens, tuple(texts), site, seen[entry].cpu() if entry else None)
-    return Lesson(held, np.array([1, 0] * (len(texts) // 2)), "toy", lm)
+    return lesson_of_texts(lm, site, texts, np.array([1, 0] * (len(texts) // 2)))
 
 
 def check_concept(method: ConceptMethod, lesson: Lesson) -> list[Finding]:

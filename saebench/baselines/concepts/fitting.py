@@ -1,15 +1,19 @@
-"""Fitting on a concept of a task: its texts at a site, and the fit itself, made once for all tasks that ask."""
+"""Fitting: lessons from texts, from a concept of a task, and the fit itself, made once for all tasks that ask."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
 
 from saebench.baselines.concepts.direction import ConceptDirection
 from saebench.baselines.concepts.keeping import Arrays, from_arrays, to_arrays
 from saebench.baselines.concepts.method import ConceptMethod, Lesson
 from saebench.baselines.concepts.texts import ConceptTexts, IntArray
 from saebench.data.read_concepts import ReadConcept
+from saebench.data.text_rows import rows_of_texts
 
 if TYPE_CHECKING:
     from saebench.activations.sets import ActivationSet
@@ -56,3 +60,41 @@ def fitted(bench: ConceptBench, method: ConceptMethod, one: ReadConcept, site: s
         "concept direction", identity, lambda: to_arrays(method.fit(lesson_of(bench, method, one, site)))
     )
     return from_arrays(kept, method.dictionary)
+
+
+@torch.no_grad()
+def lesson_of_texts(
+    lm: LanguageModel, site: str, texts: Sequence[str], y: IntArray, *, context: int = 64, seed: str = "0"
+) -> Lesson:
+    """A lesson of texts of one's own, read by the model at once.
+
+    ::
+
+        lesson = lesson_of_texts(lm, "blocks.9.hook_resid_post", texts, labels)
+        save_concept(DiffMean().fit(lesson), Path("sea.npz"))
+
+    Args:
+        lm: the model.
+        site: where.
+        texts, y: texts with labels 0 and 1, in an order that says nothing of the labels.
+        context: tokens of a text, begin-of-text token included; longer texts lose their end.
+        seed: any text.
+
+    Raises:
+        DataError: a text without a token that counts, or a label without a text.
+    """
+    rows = rows_of_texts(
+        texts,
+        lm.tokenizer,
+        tokenizer_hash=lm.tokenizer_hash,
+        context=context,
+        ids=[str(row) for row in range(len(texts))],
+        name="texts",
+        licence="not stated",
+    )
+    tokens = torch.from_numpy(rows.tokens.astype(np.int64))
+    entry = lm.entry_site(site)
+    seen = lm.capture(tokens, [site, *([entry] if entry else [])])
+    mask = torch.from_numpy(rows.mask)
+    held = ConceptTexts(seen[site].cpu(), mask, tokens, tuple(texts), site, seen[entry].cpu() if entry else None)
+    return Lesson(held, y, seed, lm)
