@@ -247,7 +247,7 @@ def arrays(means: list[float]) -> np.ndarray:
 
 
 def test_the_peers_example_is_chosen_as_it_chooses():
-    """Accuracies .60, .55, .30, .45 and side effects .999, .995, .98, .991: at .01 the answer is .45, at .02 it is .30."""
+    """Accuracies .60, .55, .30, .45, side effects .999, .995, .98, .991: at .01 it takes .45, at .02 it takes .30."""
     forgotten, lost = arrays([0, 0.4, 0.45, 0.7, 0.55]), arrays([0, 0.001, 0.005, 0.02, 0.009])
     made = choose(forgotten, lost)
     assert made[0] == 4

@@ -16,7 +16,7 @@ class UnlearningParams(Params):
     """Question sets that must stay answered."""
     prose: str = "news"
     """Corpus of ordinary text: part of what must stay, on which latents of the topic do not fire."""
-    questions: int = Field(default=240, ge=8)
+    questions: int = Field(default=200, ge=8)
     """At most so many are asked about the topic, and as many about the rest; the others give the corpora."""
     context: int = Field(default=64, ge=4)
     """Longest question in tokens, begin-of-text token included; longer ones are not asked."""
@@ -28,7 +28,7 @@ class UnlearningParams(Params):
     """Held-out documents on which the loss of prose is measured."""
     latents: tuple[int, ...] = Field(default=(4, 16, 64), min_length=1)
     """Numbers of latents that are edited."""
-    clamps: tuple[float, ...] = Field(default=(0.0, 2.0, 8.0), min_length=1)
+    clamps: tuple[float, ...] = Field(default=(0.0, 4.0), min_length=1)
     """What an active latent is set to: minus so many times its mean active value on the topic's texts; 0 ablates it."""
     ratio: float = Field(default=4.0, ge=1.0)
     """A latent of the topic is active at least so many times as often on its texts as on either kind of other text."""
