@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import Field
 from torch import Tensor
@@ -18,15 +18,13 @@ class ReftR1(NamedMethod):
     loss = cross-entropy of the texts' tokens + step / steps * .005 * sum over texts of the mean of the a_t that are not
     among the k largest. w has unit length and its gradient no part along it; scores are a_t.
 
-    The published loss asks that texts of both kinds be predicted, and the labels do not enter: there, positives are
-    written by another model and negatives by the model itself. Where both kinds are found texts, `negatives=silent`
-    predicts the positives alone and charges the negatives the mean of all their a_t.
+    The labels do not enter the loss, only the words do. In AxBench positives are another model's texts and negatives
+    the model's own, so that what predicts texts better also tells them apart; where both kinds are found texts, nothing
+    asks the direction to be about the concept.
     """
 
     name: ClassVar[str] = "reft_r1"
     needs_model: ClassVar[bool] = True
-    negatives: Literal["predicted", "silent"] = "predicted"
-    """predicted: as published. silent: negatives are not predicted, and their detections are penalised."""
     k: int = Field(default=8, ge=1)
     """Tokens whose detections steer."""
     texts: int = Field(default=48, ge=2)
@@ -42,9 +40,7 @@ class ReftR1(NamedMethod):
         weights, losses = train_vector(
             lesson,
             lesson.texts.some(chosen),
-            lesson.y[chosen],
             self.edited,
-            predicted=(0, 1) if self.negatives == "predicted" else (1,),
             epochs=self.epochs,
             batch=self.batch,
             lr=self.lr,
@@ -61,7 +57,5 @@ class ReftR1(NamedMethod):
         counts = some.mask.sum(1)
         push = top.values.sum(1) / counts.clamp(max=self.k)
         others = detected.scatter(1, top.indices, 0.0)
-        if self.negatives == "silent":
-            others = detected.where(some.y[:, None] == 0, others)
         added = push[:, None, None] * weights * some.mask[..., None]
         return some.x + added, (others.sum(1) / counts).sum()

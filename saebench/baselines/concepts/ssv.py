@@ -33,9 +33,7 @@ class SteeringVector(NamedMethod):
         weights, losses = train_vector(
             lesson,
             lesson.texts.some(chosen),
-            lesson.y[chosen],
             added,
-            predicted=(1,),
             epochs=self.epochs,
             batch=self.batch,
             lr=self.lr,

@@ -13,7 +13,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from saebench.baselines.concepts.method import Lesson
-from saebench.baselines.concepts.texts import ConceptTexts, IntArray
+from saebench.baselines.concepts.texts import ConceptTexts
 from saebench.lm.model import LanguageModel
 
 CLIP = 1.0
@@ -24,12 +24,11 @@ INITIAL = 0.01
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Some texts on the model's device: `x` `[b, T, d]` float32, `mask` and `tokens` `[b, T]`, labels `y` `[b]`."""
+    """Some texts on the model's device: `x` `[b, T, d]` float32, `mask` and `tokens` `[b, T]`."""
 
     x: Tensor
     mask: Tensor
     tokens: Tensor
-    y: Tensor
     entry: Tensor | None
 
 
@@ -40,10 +39,8 @@ Edit = Callable[[Tensor, Batch], tuple[Tensor, Tensor]]
 def train_vector(
     lesson: Lesson,
     texts: ConceptTexts,
-    y: IntArray,
     edit: Edit,
     *,
-    predicted: tuple[int, ...],
     epochs: int,
     batch: int,
     lr: float,
@@ -52,16 +49,15 @@ def train_vector(
 ) -> tuple[Tensor, list[float]]:
     """The weights `[d]` on the CPU that make texts most predictable, and the loss of each step.
 
-    loss = mean cross-entropy in nats of the predicted tokens + penalty * step / steps * penalty of the edit
+    loss = mean cross-entropy in nats of the tokens that count + penalty * step / steps * penalty of the edit
 
     AdamW without weight decay, its rate falling linearly to 0, gradients clipped. With `unit_norm`, after each backward
     pass the weights are divided by their length and the part of the gradient along them is taken out (AxBench).
 
     Args:
         lesson: seeds and the model.
-        texts, y: what is read, with labels.
+        texts: what is predicted.
         edit: what the weights do.
-        predicted: labels of the texts whose tokens are predicted.
         epochs, batch: passes over the texts, and texts in a step.
         lr: initial rate.
         unit_norm: the weights are a direction.
@@ -75,9 +71,9 @@ def train_vector(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1 - step / steps)
     losses = []
     with torch.inference_mode(False), torch.enable_grad():
-        for step, some in enumerate(batches(texts, y, epochs, batch, generator, lm)):
+        for step, some in enumerate(batches(texts, epochs, batch, generator, lm)):
             edited, extra = edit(weights, some)
-            fit = prediction_loss(lm, texts.site, edited, some, predicted)
+            fit = prediction_loss(lm, texts.site, edited, some)
             loss = fit + penalty * (step / steps) * extra
             loss.backward()  # type: ignore[no-untyped-call]
             if unit_norm:
@@ -99,7 +95,7 @@ def project(weights: Tensor) -> None:
 
 
 def batches(
-    texts: ConceptTexts, y: IntArray, epochs: int, size: int, generator: torch.Generator, lm: LanguageModel
+    texts: ConceptTexts, epochs: int, size: int, generator: torch.Generator, lm: LanguageModel
 ) -> Iterator[Batch]:
     """Texts in a new order in each epoch, `size` at a time, cut to the longest of them."""
     for _ in range(epochs):
@@ -112,23 +108,12 @@ def batches(
                 texts.x[rows, :width].to(lm.device).float().clone(),
                 mask[:, :width].to(lm.device),
                 texts.tokens[rows, :width].to(lm.device),
-                torch.from_numpy(y)[rows].to(lm.device),
                 texts.entry[rows, :width].to(lm.device).clone() if texts.entry is not None else None,
             )
 
 
-def prediction_loss(lm: LanguageModel, site: str, x: Tensor, some: Batch, predicted: tuple[int, ...]) -> Tensor:
-    """Mean cross-entropy in nats of the tokens that count in texts of some labels; 0 where there are none.
-
-    Args:
-        lm: the model, which resumes from `x`.
-        site: where it does.
-        x: activations `[b, T, d]`.
-        some: the batch.
-        predicted: the labels.
-    """
+def prediction_loss(lm: LanguageModel, site: str, x: Tensor, some: Batch) -> Tensor:
+    """Mean cross-entropy in nats of the tokens that count, when the site has the activations `x` `[b, T, d]`."""
     logits = lm.resume(site, x, some.tokens, some.entry)
-    wanted = torch.isin(some.y, torch.tensor(predicted, device=some.y.device))
-    counted = (some.mask & wanted[:, None])[:, 1:]
-    total = functional.cross_entropy(logits[:, :-1][counted].float(), some.tokens[:, 1:][counted], reduction="sum")
-    return total / counted.sum().clamp(min=1)
+    counted = some.mask[:, 1:]
+    return functional.cross_entropy(logits[:, :-1][counted].float(), some.tokens[:, 1:][counted])
