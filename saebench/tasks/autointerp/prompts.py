@@ -14,8 +14,8 @@ from saebench.tasks.autointerp.texts import CLOSE, OPEN
 EXPLAINER = "You explain on what a unit of a neural network fires."
 EXPLAIN = (
     f"The unit fires in these excerpts, the strongest first. The tokens on which it fires stand between {OPEN} and "
-    f"{CLOSE}.\n\n{{excerpts}}\n\nWhat do the marked tokens, or what stands around them, have in common: a word, a part "
-    "of a word, a meaning, a topic or a position? Answer with one sentence of at most 30 words."
+    f"{CLOSE}.\n\n{{excerpts}}\n\nWhat do the marked tokens, or what stands around them, have in common: "
+    "a word, a part of a word, a meaning, a topic or a position? Answer with one sentence of at most 30 words."
 )
 SCORER = "You decide which excerpts of text fit a description."
 DETECT = (
@@ -23,10 +23,10 @@ DETECT = (
     "Answer with their numbers alone, separated by commas, or with the word None."
 )
 FUZZ = (
-    f"Description: {{explanation}}\n\nExcerpts, with tokens marked by {OPEN} and {CLOSE}:\n{{excerpts}}\n\nIn some "
-    "excerpts the marked tokens are those that the description is about, in the others they were chosen at random. In which "
-    "excerpts do the marked tokens fit the description? Answer with their numbers alone, separated by commas, or with "
-    "the word None."
+    f"Description: {{explanation}}\n\nExcerpts, with tokens marked by {OPEN} and {CLOSE}:\n{{excerpts}}\n\n"
+    "In some excerpts the marked tokens are those that the description is about, in the others they were chosen at "
+    "random. In which excerpts do the marked tokens fit the description? Answer with their numbers alone, separated by "
+    "commas, or with the word None."
 )
 ONLY_NUMBERS = "That cannot be read. Answer with numbers of excerpts, separated by commas, or with the word None."
 ONLY_A_SENTENCE = "That is no answer. Answer with one sentence."
