@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+import datasets
 import lm_eval
 import numpy as np
 import pytest
 import torch
+import yaml
+from lm_eval.api.task import ConfigurableTask
 from quiz_world import as_set, known, random_questions
 
 from saebench.answers.examination import examine
+from saebench.api import evaluate
 from saebench.baselines.controls import Identity, MeanOnly, RandomDictionary
 from saebench.data.questions import Question, lm_eval_tasks
 from saebench.dictionaries.contract import Traits
 from saebench.errors import DataError
-from saebench.fakes import FakeSubject, bench_of
+from saebench.fakes import SITE, FakeSubject, bench_of
 from saebench.lm.fakes import tiny_model
 from saebench.lm.lm_eval_model import SplicedLM
 from saebench.lm.model import load_model
@@ -159,12 +166,69 @@ def test_a_choice_that_adds_nothing_is_named(lm, monkeypatch):
         Capability().data(PARAMS, lm, 0)
 
 
+def letters_task(questions: list[Question]) -> ConfigurableTask:
+    """The questions as an lm-eval task."""
+    rows = [
+        {"id": one.id, "text": one.pairs[0][0], "choices": [after[1:] for _, after in one.pairs], "right": one.answer}
+        for one in questions
+    ]
+    return ConfigurableTask(
+        config={
+            "task": "letters",
+            "custom_dataset": lambda **_: {"test": datasets.Dataset.from_list(rows)},
+            "test_split": "test",
+            "output_type": "multiple_choice",
+            "doc_to_text": "text",
+            "doc_to_choice": "choices",
+            "doc_to_target": "right",
+            "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
+        }
+    )
+
+
+def accuracy_of_lm_eval(model: SplicedLM, task: ConfigurableTask, places: list[int]) -> float:
+    """Its `acc` on some documents of a task."""
+    name = task.config.task
+    made = lm_eval.evaluate(model, {name: task}, samples={name: places}, bootstrap_iters=0)
+    return float(made["results"][name]["acc,none"])
+
+
+def test_the_score_is_that_of_lm_eval_on_the_spliced_model(lm, monkeypatch):
+    task = letters_task(known(random_questions(60, 0), lm, wrong_every=4))
+    monkeypatch.setattr("saebench.data.questions.lm_eval_tasks", lambda name, progress: [task])
+    params = CapabilityParams(sets=("letters",), questions=60)
+    made = controls()["random"]
+    scores = Capability().run([FakeSubject(made, "random")], bench_of(lm, params))["random"]
+    for splice, metric in ((None, "accuracy_clean"), ((SITE, lambda x: made.decode(made.encode(x))), "accuracy")):
+        model = SplicedLM(lm, splice=splice, begin_of_text=True)
+        assert values(scores)[metric] == pytest.approx(accuracy_of_lm_eval(model, task, list(range(60))))
+
+
+def test_a_suite_stores_a_result_with_the_questions_as_its_data(world, monkeypatch, tmp_path):
+    """Plan, identity, journal and files: from a suite to results on disk, and nothing left to do the second time."""
+    lm = load_model(str(world.model))
+    held = as_set("first", known(random_questions(40, 0), lm))
+    monkeypatch.setattr("saebench.tasks.capability.task.question_set", lambda name: held)
+    suite = tmp_path / "capability.yaml"
+    spec = yaml.safe_load(world.suite.read_text())
+    spec |= {"tasks": [{"task": "capability@1", "params": {"sets": ["first"]}}], "controls": ["control:identity"]}
+    suite.write_text(yaml.safe_dump(spec))
+    for _ in range(2):
+        evaluate([str(world.dictionary)], str(suite), out=tmp_path / "results")
+    files = sorted((tmp_path / "results").glob("*/capability@1/*.json"))
+    assert len(files) == 2
+    by_name = {record["subject"]["name"]: record for record in map(json.loads, map(Path.read_text, files))}
+    assert by_name["identity"]["metrics"]["accuracy_change"]["value"] == 0.0
+    assert by_name["topk"]["metrics"]["capability_kept"]["value"] < 1.0
+    assert by_name["topk"]["data"][0]["licence"] == "none needed"
+
+
 @pytest.mark.slow
-def test_the_score_is_that_of_lm_eval_on_the_spliced_model():
-    """Forty questions of SciQ through a random dictionary: our answers are lm-eval's."""
+def test_the_packaged_model_scores_as_lm_eval_says_on_packaged_questions():
+    """Twenty-four questions of SciQ through a random dictionary."""
     lm = load_model("smollm2-135m-instruct")
     site = "blocks.9.hook_resid_post"
-    params = CapabilityParams(sets=("saebench_sciq",), questions=40)
+    params = CapabilityParams(sets=("saebench_sciq",), questions=24)
     task = Capability()
     (asked,) = task.asked(params, lm, 0)
     bench = bench_of(lm, params)
@@ -173,10 +237,6 @@ def test_the_score_is_that_of_lm_eval_on_the_spliced_model():
     scores = task.run([FakeSubject(made, "random", site=site)], bench)["random"]
     (theirs,) = lm_eval_tasks("saebench_sciq")
     place = {doc["id"]: number for number, doc in enumerate(theirs.eval_docs)}
-    chosen = sorted(place[question.id] for question in asked.questions) if asked.questions[0].id in place else []
-    assert len(chosen) == 40
-    for splice, metric in ((None, "accuracy_clean"), ((site, lambda x: made.decode(made.encode(x))), "accuracy")):
-        model = SplicedLM(lm, splice=splice, begin_of_text=True)
-        result = lm_eval.evaluate(model, {"q": theirs}, samples={"q": chosen}, bootstrap_iters=0)
-        accuracy = result["results"]["saebench_sciq" if "saebench_sciq" in result["results"] else "q"]["acc,none"]
-        assert values(scores)[metric] == pytest.approx(accuracy)
+    places = sorted(place[question.id] for question in asked.questions)
+    model = SplicedLM(lm, splice=(site, lambda x: made.decode(made.encode(x))), begin_of_text=True)
+    assert values(scores)["accuracy"] == pytest.approx(accuracy_of_lm_eval(model, theirs, places))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from quiz_world import as_set, random_questions
 
 from saebench.answers.examination import answered, examine
 from saebench.answers.rows import asked_rows
+from saebench.api import evaluate
 from saebench.baselines.concepts.bow import Words
 from saebench.baselines.concepts.diffmean import DiffMean
 from saebench.baselines.controls import Identity, MeanOnly, PermutedDecoder, RandomDictionary
@@ -295,3 +298,21 @@ def test_strength_one_projects_a_direction_out():
     assert torch.allclose(out @ w, torch.full((20,), 0.3), atol=1e-6)
     assert torch.allclose(out - (out @ w)[:, None] * w, x - (x @ w)[:, None] * w, atol=1e-6)
     assert torch.allclose(beyond @ w, 0.6 - x @ w, atol=1e-5)
+
+
+def test_a_suite_stores_results_of_dictionaries_and_of_concept_methods(world, monkeypatch, params, sets, tmp_path):
+    """Plan, identity, journal and files: from a suite to results on disk. The world's model is the one that knows."""
+    suite = tmp_path / "unlearning.yaml"
+    spec = yaml.safe_load(world.suite.read_text())
+    own = params.model_dump(mode="json") | {"least_known": 2}
+    spec |= {"tasks": [{"task": "unlearning@1", "params": own}], "controls": ["baseline:diffmean", "control:identity"]}
+    suite.write_text(yaml.safe_dump(spec))
+    for _ in range(2):
+        evaluate([str(world.dictionary)], str(suite), out=tmp_path / "results")
+    files = sorted((tmp_path / "results").glob("*/unlearning@1/*.json"))
+    by_name = {record["subject"]["name"]: record for record in map(json.loads, map(Path.read_text, files))}
+    assert set(by_name) == {"topk", "diffmean", "identity"}
+    assert by_name["identity"]["metrics"]["area"]["value"] == 0.0
+    assert by_name["diffmean"]["subject"]["kind"] == "concept"
+    parts = [one["part"] for one in by_name["topk"]["data"]]
+    assert parts == ["forget", "retain", "corpora", "held-out prose"]
