@@ -104,7 +104,7 @@ Wit = Callable[[list[Message]], str]
 def asked(messages: list[Message]) -> str:
     """explain, detect or fuzz."""
     told = messages[1].content
-    return "fuzz" if "at random" in told else "detect" if told.startswith("Description") else "explain"
+    return "fuzz" if "at random" in told else "detect" if "Description:" in told else "explain"
 
 
 def excerpts(messages: list[Message]) -> list[str]:

@@ -1,6 +1,6 @@
 """What the judge is told, version 1, and how its answers are read. Another wording is another version.
 
-What is wanted stands last, behind the excerpts: small judges copy the excerpts where it stands before them.
+What is wanted stands last: a small judge that is told first and then sees excerpts copies the excerpts.
 """
 
 from __future__ import annotations
@@ -11,22 +11,25 @@ from collections.abc import Sequence
 from saebench.judges import Message, Question
 from saebench.tasks.autointerp.texts import CLOSE, OPEN
 
-EXPLAINER = "You explain on what a unit of a neural network fires."
+EXPLAINER = (
+    "You explain on what a unit of a neural network fires: "
+    "on a word, a part of a word, a meaning, a topic or a position."
+)
 EXPLAIN = (
     f"The unit fires in these excerpts, the strongest first. The tokens on which it fires stand between {OPEN} and "
-    f"{CLOSE}.\n\n{{excerpts}}\n\nWhat do the marked tokens, or what stands around them, have in common: "
-    "a word, a part of a word, a meaning, a topic or a position? Answer with one sentence of at most 30 words."
+    f"{CLOSE}.\n\n{{excerpts}}\n\nWhat do the marked tokens, or what stands around them, have in common? "
+    "Answer with one sentence of at most 30 words."
 )
 SCORER = "You decide which excerpts of text fit a description."
 DETECT = (
-    "Description: {explanation}\n\nExcerpts:\n{excerpts}\n\nWhich excerpts hold something that fits the description? "
-    "Answer with their numbers alone, separated by commas, or with the word None."
+    "Excerpts:\n{excerpts}\n\nDescription: {explanation}\n\nWhich excerpts hold something that fits the description? "
+    "If there is none, answer None. Else answer with their numbers alone, separated by commas."
 )
 FUZZ = (
-    f"Description: {{explanation}}\n\nExcerpts, with tokens marked by {OPEN} and {CLOSE}:\n{{excerpts}}\n\n"
+    f"Excerpts, with tokens marked by {OPEN} and {CLOSE}:\n{{excerpts}}\n\nDescription: {{explanation}}\n\n"
     "In some excerpts the marked tokens are those that the description is about, in the others they were chosen at "
-    "random. In which excerpts do the marked tokens fit the description? Answer with their numbers alone, separated by "
-    "commas, or with the word None."
+    "random. In which excerpts do the marked tokens fit the description? If there is none, answer None. "
+    "Else answer with their numbers alone, separated by commas."
 )
 ONLY_NUMBERS = "That cannot be read. Answer with numbers of excerpts, separated by commas, or with the word None."
 ONLY_A_SENTENCE = "That is no answer. Answer with one sentence."
