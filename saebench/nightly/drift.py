@@ -61,7 +61,7 @@ class Series:
 
 
 def series_of(history: Sequence[NightLine]) -> list[Series]:
-    """Every series that the newest night has, with its drift."""
+    """Every series that the newest night has, with its drift: scores by task, then cost."""
     if not history:
         return []
     held: dict[str, list[tuple[str, Point]]] = {}
@@ -85,7 +85,7 @@ def series_of(history: Sequence[NightLine]) -> list[Series]:
                 step(values, nights, level, last.margin),
             )
         )
-    return sorted(made, key=lambda one: (one.last.kind, one.last.task, one.last.metric, one.last.subject))
+    return sorted(made, key=lambda one: (one.last.kind == "cost", one.last.task, one.last.metric, one.last.subject))
 
 
 def prediction(before: np.ndarray[tuple[int], np.dtype[np.float64]], value: float, level: float) -> Prediction | None:

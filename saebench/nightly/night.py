@@ -156,7 +156,7 @@ def cells_of(
         reference.store.items,
         reference.definitions,
         card_of,
-        audit_of,
+        lambda card: audit_of(card, reference.store.root),
         failed,
     )
 

@@ -5,6 +5,7 @@
     FOLDER/reference.json     the facts below
     FOLDER/golden.json        exact values of the tiny world
     FOLDER/results/...        results with their per-item scores, of tonight's seeds and of those that confirm
+    FOLDER/results/audits/    audits of a model of one's own, where there are some; else the packaged ones count
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from saebench.nightly.comparing import watched
 from saebench.nightly.golden import Golden, read_golden, write_golden
 from saebench.packaged_files import packaged
 from saebench.results.atomic import storage_errors, write_bytes
+from saebench.results.audits import FOLDER as AUDITS
 from saebench.results.schema import ResultRecord
 from saebench.results.store import ResultStore
 from saebench.tasks.contract import Card, Metric
@@ -135,7 +137,7 @@ def declarations(cards: Iterable[Card]) -> dict[str, dict[str, Declared]]:
 
 
 def store_reference(folder: Path, facts: Facts, golden: Golden, results: Path) -> None:
-    """Put a reference into a folder in one step; an older one there is gone when the new one is whole.
+    """Put a reference into a folder in one step; an older one there is gone when the new one is whole, but its audits.
 
     Raises:
         StorageError: the folder cannot be written.
@@ -149,6 +151,8 @@ def store_reference(folder: Path, facts: Facts, golden: Golden, results: Path) -
             if not path.name.startswith("."):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
+        if (audits := folder / RESULTS / AUDITS).is_dir():
+            shutil.copytree(audits, new / RESULTS / AUDITS)
         write_golden(golden, new)
         write_bytes(new / FILE, facts.model_dump_json(indent=1).encode() + b"\n")
         if folder.exists():

@@ -28,7 +28,7 @@ def markdown(night: Night) -> str:
             parts += [f"## {title}", table(VERDICT_HEAD, [verdict_row(one) for one in found])]
     parts += golden_part(night)
     if night.failures:
-        rows = [(code(one.subject), text(one.message)) for one in night.failures]
+        rows = [(text(one.subject), text(one.message)) for one in night.failures]
         parts += [f"## {count(len(rows), 'unit')} failed", table(("Subject", "What it said"), rows)]
     parts += open_part(night)
     parts += reasons_part(night)
@@ -99,7 +99,7 @@ def golden_part(night: Night) -> list[str]:
     if night.redefined:
         names = ", ".join(night.redefined)
         parts.append(
-            f"**The metric definitions of {names} changed under the same version.** A new meaning is a new version."
+            f"**Metric definitions of {names} changed under the same version.** A new meaning is a new version."
         )
     if night.golden:
         rows = [golden_row(one) for one in night.golden]

@@ -56,6 +56,7 @@ def night_json(night: Night, exit_code: int) -> dict[str, Any]:
         "drift": [series_json(one) for one in night.drift if one.prediction or one.step],
         "failures": [{"subject": failure.subject, "message": failure.message} for failure in night.failures],
         "issues": issues(night),
+        "settled": settled(night),
     }
 
 
@@ -107,6 +108,19 @@ def issues(night: Night) -> list[dict[str, str]]:
     return found
 
 
+def settled(night: Night) -> list[str]:
+    """Titles of issues that tonight has an answer to: cells that are as they were or better, tasks without a change."""
+    fine = [title(f"{verdict.cell} fell") for verdict in night.verdicts if verdict.kind in {"equivalent", "improved"}]
+    changed = {change.task for change in night.golden}
+    tasks = [task for task in night.reference.golden.values if task not in changed]
+    return [*fine, *(title(f"golden values of {task} changed") for task in tasks)]
+
+
+def title(what: str) -> str:
+    """The same every night, without a number that moves."""
+    return f"Nightly: {what}"
+
+
 def issue(what: str, facts: str, night: Night) -> dict[str, str]:
     """Title and body."""
-    return {"title": f"Nightly: {what}", "body": f"Night {night.name}.\n\n{facts}\n\n{what_now(night)}\n"}
+    return {"title": title(what), "body": f"Night {night.name}.\n\n{facts}\n\n{what_now(night)}\n"}

@@ -58,7 +58,7 @@ def write_trends(history: Sequence[NightLine], drift: Sequence[Series], headline
 def trends_page(history: Sequence[NightLine], drift: Sequence[Series], headline: str) -> str:
     """The text of the page; arguments as in `write_trends`."""
     tasks = [
-        (title, [line_of(one) for one in members])
+        (title, sorted(map(line_of, members), key=urgency))
         for title, members in groupby(drift, key=lambda one: title_of(one.last))
     ]
     return templates().get_template("nightly.html.j2").render(
@@ -77,6 +77,12 @@ def title_of(point: Point) -> str:
     """What a table of the page is about."""
     where = f"{point.task} ({point.setting})" if point.setting else point.task
     return f"Cost: {where}" if point.kind == "cost" else where
+
+
+def urgency(line: Line) -> int:
+    """Falls first; order is kept among equals."""
+    order = ("regressed", "inconclusive", "improved", "not comparable", "equivalent")
+    return order.index(line.verdict) if line.verdict in order else len(order)
 
 
 def counts_of(night: NightLine) -> dict[str, int]:
