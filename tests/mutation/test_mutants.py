@@ -133,6 +133,34 @@ MUTANTS = [
         "tests/tasks/test_autointerp_parts.py",
         id="a window in which a signed latent fires counts as inactive",
     ),
+    pytest.param(
+        "saebench/tasks/unlearning/curve.py",
+        "choose(self.forget_validation, self.retain_validation)",
+        "choose(self.forget_test, self.retain_test)",
+        "tests/tasks/test_unlearning.py",
+        id="configurations are chosen on the questions that are reported",
+    ),
+    pytest.param(
+        "saebench/tasks/unlearning/edits.py",
+        "torch.where(values[rows] != 0, target, 0.0)",
+        "target.expand(len(rows), -1)",
+        "tests/tasks/test_unlearning.py",
+        id="latents are clamped where they are not active",
+    ),
+    pytest.param(
+        "saebench/answers/examination.py",
+        "        touched[of[moved]] = True\n",
+        "",
+        "tests/answers",
+        id="an edit of a choice alone keeps the old answer",
+    ),
+    pytest.param(
+        "saebench/lm/lm_eval_model.py",
+        "behind_first & there & ~",
+        "there & ~",
+        "tests/lm/test_lm_eval_model.py",
+        id="a splice reaches the first position",
+    ),
 ]
 
 

@@ -270,8 +270,8 @@ def test_what_the_area_is_worth_at_its_corners():
 
 def test_a_configuration_that_only_looks_good_on_validation_questions_gains_nothing():
     """Test questions are not what is chosen on: a lucky configuration is reported as it then does."""
-    validation, test = arrays([0, 0.9]), arrays([0, 0.1])
-    made = Tried(validation, arrays([0, 0]), test, arrays([0, 0.3]))
+    validation, test = arrays([0, 0.9, 0.2]), arrays([0, 0.1, 0.8])
+    made = Tried(validation, arrays([0, 0, 0]), test, arrays([0, 0.3, 0]))
     forgotten, lost = made.averaged()
     assert forgotten.mean() == pytest.approx(0.1)
     assert area_columns(forgotten, lost).mean() == pytest.approx(-0.2)
