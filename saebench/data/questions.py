@@ -60,10 +60,6 @@ class QuestionSet:
     questions: tuple[Question, ...]
     dropped: Mapping[str, int]
 
-    def fingerprint(self) -> str:
-        """32 hex digits over ids, texts and answers."""
-        return digest([[one.id, one.pairs, one.answer, one.passage] for one in self.questions])
-
 
 def question_set(name: str, progress: Progress | None = None) -> QuestionSet:
     """The questions of the lm-eval task called `name`, or of all tasks of a group.
