@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -104,7 +103,7 @@ def material(params: UnlearningParams, lm: LanguageModel, seed: int) -> Material
     strings = (*forget.texts, *retain.texts, *prose)
     sizes = (len(forget.texts), len(retain.texts), len(prose))
     licences = "; ".join(dict.fromkeys([*(one.licence for one in held.values()), corpus.licence]))
-    held_out = list(islice(select(corpus, "eval", seed, params.prose_documents), params.prose_documents))
+    held_out = [one.text for one in select(corpus, "eval", seed, params.prose_documents)]
 
     def rows(texts: Sequence[str], name: str, licence: str) -> PackedRows:
         return rows_of_texts(
@@ -123,7 +122,7 @@ def material(params: UnlearningParams, lm: LanguageModel, seed: int) -> Material
         rows(strings, f"texts of {', '.join(held)} and {params.prose}", licences),
         strings,
         np.repeat(np.arange(len(KINDS)), sizes),
-        rows([one.text for one in held_out], f"{params.prose}/eval", corpus.licence),
+        rows(held_out, f"{params.prose}/eval", corpus.licence),
     )
 
 
