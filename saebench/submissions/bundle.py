@@ -18,7 +18,7 @@ from saebench.submissions import limits
 from saebench.submissions.card import SubmissionCard, parse_card
 from saebench.submissions.files import read_files
 from saebench.submissions.item_lines import from_lines
-from saebench.submissions.layout import CARD, ENVIRONMENT, RESULT, SUITE
+from saebench.submissions.layout import CARD, ENVIRONMENT, RESULT, SUITE, too_large
 from saebench.submissions.manifest import check_manifest
 from saebench.submissions.refusing import AS_WRITTEN, refusal, shown
 from saebench.submissions.strict_json import parse_json
@@ -97,6 +97,8 @@ def parse_bundle(name: str, files: Mapping[str, bytes]) -> Bundle:
     card = parse_card(files[CARD], name)
     environment = _environment(files[ENVIRONMENT])
     suite = parse_yaml(files[SUITE], SUITE)
+    if sum(len(files[path]) for path in files if RESULT.fullmatch(path)) > limits.RESULTS_BYTES:
+        raise refusal(too_large("all results without their items", limits.RESULTS_BYTES), "results")
     results = []
     for path in sorted(files):
         if match := RESULT.fullmatch(path):
@@ -109,13 +111,13 @@ def parse_bundle(name: str, files: Mapping[str, bytes]) -> Bundle:
 
 def _environment(data: bytes) -> Environment:
     try:
-        return Environment.model_validate(parse_json(data, ENVIRONMENT))
+        return Environment.model_validate(parse_json(data, ENVIRONMENT, limits.MEBIBYTE))
     except ValidationError as error:
         raise _invalid(error, ENVIRONMENT) from error
 
 
 def _record(data: bytes, path: str, id: str) -> ResultRecord:
-    raw = parse_json(data, path)
+    raw = parse_json(data, path, limits.RESULT_BYTES)
     if not isinstance(raw, dict):
         raise refusal("not a JSON object", path)
     try:

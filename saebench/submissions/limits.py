@@ -14,6 +14,10 @@ FILE_BYTES = 32 * MEBIBYTE
 """One file, unpacked."""
 BUNDLE_BYTES = 128 * MEBIBYTE
 """All files, unpacked."""
+RESULT_BYTES = 8 * MEBIBYTE
+"""One result without its items."""
+RESULTS_BYTES = 32 * MEBIBYTE
+"""All results of a bundle without their items: parsed, they take some twenty times as much memory."""
 FILES = 2_000
 RATIO = 250
 """Unpacked bytes of a file for each packed one, in a file of more than a mebibyte: plain scores stay below 100."""

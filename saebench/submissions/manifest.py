@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from saebench.submissions import limits
 from saebench.submissions.layout import MANIFEST
 from saebench.submissions.refusing import refusal
 from saebench.submissions.strict_json import parse_json
@@ -52,7 +53,7 @@ def check_manifest(files: Mapping[str, bytes]) -> None:
         SubmissionError: it does not validate, or a file is missing, left over or another one.
     """
     try:
-        manifest = Manifest.model_validate(parse_json(files[MANIFEST], MANIFEST))
+        manifest = Manifest.model_validate(parse_json(files[MANIFEST], MANIFEST, limits.MEBIBYTE))
     except ValidationError as error:
         fault = error.errors()[0]
         raise refusal(fault["msg"], MANIFEST, ".".join(map(str, fault["loc"])), REMEDY) from error

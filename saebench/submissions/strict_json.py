@@ -7,7 +7,6 @@ object, texts with lone surrogates, control characters or marks that turn the re
 from __future__ import annotations
 
 import json
-import math
 import re
 from typing import Any, Never
 
@@ -24,13 +23,15 @@ UNWANTED = re.compile(
 """Control characters, marks of direction, line separators, and halves of characters."""
 
 
-def parse_json(data: bytes, file: str, depth: int = limits.JSON_DEPTH) -> Any:
-    """The value that one JSON document holds.
+def parse_json(data: bytes, file: str, most: int) -> Any:
+    """The value that one JSON document of at most `most` bytes holds.
 
     Raises:
         SubmissionError: it is not JSON, or breaks a rule above; `file` names it.
     """
-    measure(data, file, depth)
+    if len(data) > most:
+        raise refusal(f"more than {most / limits.MEBIBYTE:.0f} MiB", file)
+    measure(data, file, limits.JSON_DEPTH)
     value = decode(data, file)
     require_plain(value, file)
     return value
@@ -73,27 +74,25 @@ def decode(data: bytes, file: str) -> Any:
         raise refusal(f"not JSON: {shown(str(error))}", file) from error
 
 
-def require_plain(value: Any, file: str) -> None:
-    """Check every text and number of a parsed value.
+def require_plain(value: Any, file: str, place: str = "") -> None:
+    """Check every text and number of a parsed value, whose depth is bounded.
 
     Raises:
         SubmissionError: naming the path to it.
     """
-    rest: list[tuple[str, Any]] = [("", value)]
-    while rest:
-        place, one = rest.pop()
-        if isinstance(one, dict):
-            for key, inner in one.items():
-                if not isinstance(key, str):
-                    raise refusal("a key that is no text", file, place)
-                require_text(key, file, place)
-                rest.append((f"{place}.{key}".lstrip("."), inner))
-        elif isinstance(one, list):
-            rest += [(f"{place}.{index}".lstrip("."), inner) for index, inner in enumerate(one)]
-        elif isinstance(one, str):
-            require_text(one, file, place)
-        elif isinstance(one, int | float) and not isinstance(one, bool):
-            require_number(one, file, place)
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise refusal("a key that is no text", file, place)
+            require_text(key, file, place)
+            require_plain(inner, file, f"{place}.{key}".lstrip("."))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            require_plain(inner, file, f"{place}.{index}".lstrip("."))
+    elif isinstance(value, str):
+        require_text(value, file, place)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        require_number(value, file, place)
 
 
 def require_text(text: str, file: str, field: str, most: int = limits.TEXT) -> None:
@@ -114,7 +113,7 @@ def require_number(number: float, file: str, field: str) -> None:
     Raises:
         SubmissionError: it is not finite, or out of all proportion.
     """
-    if not math.isfinite(number) or abs(number) > limits.LARGEST:
+    if not abs(number) <= limits.LARGEST:
         raise refusal(f"a number beyond {limits.LARGEST:.0e}", file, field)
 
 

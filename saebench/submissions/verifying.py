@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +80,8 @@ def verify(path: Path, known: Known) -> Verdict:
         refusals += faults
         notes += odd
     if not refusals:
-        refusals += check_whole(bundle, known, suite)
-        refusals += check_shared([(one.items_file, one.record, one.tables) for one in bundle.results], known)
+        held = [(one.items_file, one.record, one.tables) for one in bundle.results]
+        refusals += islice(chain(check_whole(bundle, known, suite), check_shared(held, known)), MOST)
     if refusals:
         return Verdict(where, None, tuple(refusals[:MOST]), tuple(notes[:MOST]))
     return Verdict(where, replace(bundle, results=tuple(results)), (), tuple(notes[:MOST]))

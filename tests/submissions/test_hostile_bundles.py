@@ -181,6 +181,8 @@ def test_nothing_at_all(known: Known, watch: Watch, tmp_path: Path) -> None:
         ("FILE_BYTES", 1000, "a file may have at most"),
         ("BUNDLE_BYTES", 9000, "all files together may have at most"),
         ("FILES", 5, "a bundle may have at most 5 files"),
+        ("RESULT_BYTES", 1000, "results/"),
+        ("RESULTS_BYTES", 9000, "results: all results without their items may have at most"),
         ("ROWS", 10, "more than 10 items"),
         ("LINE_BYTES", 50, "a line of more than 0 KiB"),
         ("COLUMNS", 3, "at most 3"),

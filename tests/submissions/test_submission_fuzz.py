@@ -41,7 +41,7 @@ def glued(words: list[bytes]) -> st.SearchStrategy[bytes]:
 @given(st.binary(max_size=200) | glued(JSON_WORDS))
 def test_json(data: bytes) -> None:
     with suppress(SubmissionError):
-        parse_json(data, "x")
+        parse_json(data, "x", 1000)
     with suppress(SubmissionError):
         from_lines(data, "x")
 
