@@ -29,7 +29,7 @@ def sync_command(
     """Send (again) every result of a folder; what is there already is left alone."""
     from saebench.tracking.mlflow import sync
 
-    report = sync(results, tracking_uri(uri))
+    report = sync(results, tracking_uri(uri), progress=console.progress())
     if json:
         console.print_json(
             {"created": report.created, "skipped": report.skipped, "superseded": report.superseded, "uri": report.uri}
@@ -56,7 +56,7 @@ def log_if_wanted(out: Path, option: str | None, records: Sequence[ResultRecord]
         return
     from saebench.tracking.mlflow import sync
 
-    report = sync(out, tracking_uri(option), only=records)
+    report = sync(out, tracking_uri(option), only=records, progress=console.progress())
     console.err.print(
         f"mlflow: {report.created} sent, {report.skipped} there already: {report.uri}", markup=False, soft_wrap=True
     )

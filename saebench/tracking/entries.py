@@ -7,12 +7,18 @@ MLflow's limits are met here: keys of at most 250 characters without `@` and the
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from saebench.fingerprint import canonical_json, digest
 from saebench.results.schema import MetricValue, ResultRecord
+
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput
 
 LONGEST_KEY = 250
 LONGEST_PARAM = 6000
@@ -76,7 +82,18 @@ def result_params(record: ResultRecord) -> dict[str, str]:
     return {**subject_params(record), **_texts(values)}
 
 
-def metric_values(record: ResultRecord) -> dict[str, float]:
+@dataclass(frozen=True)
+class Point:
+    """One value of a metric. Its time is when the result was finished, so that it is the same whenever it is sent."""
+
+    name: str
+    value: float
+    milliseconds: int
+    step: int
+    """The evaluation seed."""
+
+
+def points(record: ResultRecord) -> list[Point]:
     """`TASK/METRIC` with `/low`, `/high` and `/n`; what is undefined is left out."""
     values: dict[str, float] = {}
     for name, metric in record.metrics.items():
@@ -84,12 +101,17 @@ def metric_values(record: ResultRecord) -> dict[str, float]:
             if value is not None:
                 values[key(record.task, name, *suffix)] = value
         values[key(record.task, name, "n")] = float(metric.n)
-    return values
+    return _points(record, values)
 
 
-def cost_values(record: ResultRecord) -> dict[str, float]:
+def cost_points(record: ResultRecord) -> list[Point]:
     """`cost/NAME`, on the result's own run only."""
-    return {key("cost", name): value for name, value in record.cost.items()}
+    return _points(record, {key("cost", name): value for name, value in record.cost.items()})
+
+
+def _points(record: ResultRecord, values: Mapping[str, float]) -> list[Point]:
+    finished = milliseconds(record.provenance.finished)
+    return [Point(name, value, finished, record.eval_seed) for name, value in values.items()]
 
 
 def result_tags(record: ResultRecord) -> dict[str, str]:
@@ -120,6 +142,24 @@ def subject_tags(record: ResultRecord) -> dict[str, str]:
         "mlflow.source.name": "saebench",
         "mlflow.source.type": "LOCAL",
     }
+
+
+def datasets(record: ResultRecord) -> list[DatasetInput]:
+    """Lineage without data: name, digest, licence and size of each part."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    inputs = []
+    for part in record.data:
+        facts = {"part": part.part, "licence": part.licence, "documents": part.documents, "tokens": part.tokens}
+        dataset = Dataset(
+            name=part.name,
+            digest=part.fingerprint[:LONGEST_DIGEST],
+            source_type="code",
+            source=json.dumps({"tags": {"saebench.source": part.name}}),
+            profile=json.dumps(facts),
+        )
+        inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", part.part)]))
+    return inputs
 
 
 def note(record: ResultRecord) -> str:

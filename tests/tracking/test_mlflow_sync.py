@@ -29,6 +29,10 @@ def runs(client, kind, experiment="saebench/quick-v1"):
     return {run.info.run_name: run for run in found}
 
 
+def every_run(client, experiment="saebench/quick-v1"):
+    return list(client.search_runs([client.get_experiment_by_name(experiment).experiment_id]))
+
+
 def counts(client):
     """Runs and points, of everything: what a repeated sync must not change."""
     experiment = client.get_experiment_by_name("saebench/quick-v1")
@@ -125,26 +129,66 @@ def test_a_changed_result_is_a_new_run_and_the_old_one_says_so(store, client):
     assert len(runs(client, "subject")) == 1
 
 
-def test_a_killed_sync_is_finished_by_the_next_one(store, client, monkeypatch):
+STEPS = ("create_run", "log_batch", "log_text", "log_artifact", "log_inputs", "set_terminated", "search_runs")
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("turn", [1, 2])
+def test_a_sync_that_is_killed_anywhere_is_finished_by_the_next_one(store, client, monkeypatch, step, turn):
     from mlflow import MlflowClient
 
     for name in ("a", "b"):
         write_example(store, name, 0.6)
+    calls = []
+    whole = getattr(MlflowClient, step)
 
-    def killed(self, run_id, *rest, **named):
+    def killed(self, *rest, **named):
+        calls.append(step)
+        if len(calls) == turn:
+            raise KeyboardInterrupt
+        return whole(self, *rest, **named)
+
+    monkeypatch.setattr(MlflowClient, step, killed)
+    with pytest.raises(KeyboardInterrupt):
+        sync(store.root)
+    monkeypatch.undo()
+    sync(store.root)
+    found = every_run(client)
+    kinds = [run.data.tags["saebench.kind"] for run in found]
+    assert sorted(kinds) == ["result", "result", "subject", "subject"]
+    for run in found:
+        assert len(client.get_metric_history(run.info.run_id, "toy-v1/quality")) == 1
+        assert run.data.params["architecture"] == "topk"
+        assert run.info.status == "FINISHED"
+        if run.data.tags["saebench.kind"] == "result":
+            assert "saebench.result_sha256" in run.data.tags
+            assert len(client.list_artifacts(run.info.run_id)) == 2
+    assert sync(store.root).created == 0
+
+
+def test_a_change_that_was_killed_on_the_way_still_supersedes(store, client, monkeypatch):
+    from mlflow import MlflowClient
+
+    write_example(store, "a", 0.6)
+    sync(store.root)
+    (old,) = runs(client, "result").values()
+    scores = scores_of(0.65)
+    store.write(record_of("a", scores), scores.tables)
+    whole = MlflowClient.set_tag
+
+    def killed(self, *rest, **named):
+        whole(self, *rest, **named)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(MlflowClient, "set_tag", killed)
     with pytest.raises(KeyboardInterrupt):
         sync(store.root)
     monkeypatch.undo()
-    assert sync(store.root).created == 2
-    experiment = client.get_experiment_by_name("saebench/quick-v1")
-    found = client.search_runs([experiment.experiment_id], "tags.`saebench.kind` = 'result'")
-    assert len(found) == 2
-    assert all("saebench.result_sha256" in run.data.tags for run in found)
-    for run in runs(client, "subject").values():
-        assert len(client.get_metric_history(run.info.run_id, "toy-v1/quality")) == 1
+    assert sync(store.root).superseded == 1
+    alive = [run for run in every_run(client) if run.data.tags["saebench.kind"] == "result"]
+    (new,) = [run for run in alive if run.info.run_id != old.info.run_id]
+    (again,) = [run for run in alive if run.info.run_id == old.info.run_id]
+    assert again.data.tags["saebench.superseded_by"] == new.info.run_id
 
 
 def test_undefined_values_are_told_and_not_logged(store, client):
