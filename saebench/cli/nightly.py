@@ -44,15 +44,18 @@ def nightly(
     batch_size: BatchSize = None,
     json: Json = False,
 ) -> None:
-    """Did anything get worse? Scores a panel anew, compares it with a reference, and confirms what fell.
+    """Did anything get worse? Scores a panel anew, compares it with a reference, confirms what fell.
 
-    Three lanes: exact values of a tiny world; the panel against the reference, item by item; drift over all nights.
-    A fall counts when it exceeds the recorded noise of seeds, when chance does not explain it over all cells of the
-    night (Holm), and when fresh seeds show it again. The report is OUT/NIGHT/report.md and report.json, the trends
-    OUT/index.html.
+    Golden values: a tiny world whose exact values must not change.
+    The panel: item by item against the reference. A fall counts when it exceeds
+    the recorded noise of seeds, when chance does not explain it (Holm, over all
+    cells of the night), and when fresh seeds show it again.
+    Drift: scores and cost over all nights; never an alarm.
 
-    Exit codes: 3 a confirmed fall; 4 some units failed (whatever else is found); 1 a golden value changed, a value is
-    gone, or nothing could be compared; 0 otherwise.
+    OUT/NIGHT/report.md says what fell and what to do; OUT/index.html is the trend.
+
+    Exit codes: 3 a fall was confirmed. 4 units failed, whatever else was found.
+    1 a golden value changed, a value is gone, or nothing could be compared.
     """
     from saebench.nightly.night import Request
     from saebench.nightly.scoring import Machine

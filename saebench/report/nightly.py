@@ -51,8 +51,13 @@ def headline(night: Night) -> str:
     if night.failures:
         said.append(f"{count(len(night.failures), 'unit')} failed")
     if night.nothing_compared:
-        said.append("nothing could be compared")
-    return ", ".join(said) if said else "nothing fell"
+        return ", ".join([*said, "nothing could be compared"])
+    for kind in ("inconclusive", "not comparable"):
+        if found := night.of_kind(kind):
+            said.append(f"{count(len(found), 'cell')} {kind}")
+    if not night.of_kind("regressed"):
+        said.insert(0, "no fall confirmed" if night.of_kind("inconclusive") else "nothing fell")
+    return ", ".join(said)
 
 
 def needs_a_look(night: Night) -> bool:

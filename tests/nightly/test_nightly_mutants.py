@@ -15,7 +15,8 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 COMMAND = "from saebench.cli.main import main; main()"
-RECONSTRUCTION, TRUTH, CONSISTENCY = "reconstruction@1", "ground_truth@1", "seed_consistency@1"
+RECONSTRUCTION, PROBING = "reconstruction@1", "sparse_probing@1"
+TRUTH, CONSISTENCY = "ground_truth@1", "seed_consistency@1"
 
 MUTANTS = [
     pytest.param(
@@ -40,11 +41,11 @@ MUTANTS = [
         id="wrong denominator",
     ),
     pytest.param(
-        "saebench/tasks/reconstruction/task.py",
-        "(fired == 0).astype",
-        "(fired <= 1).astype",
-        {(RECONSTRUCTION, "dead_fraction")},
-        id="nearly dead counts as dead",
+        "saebench/stats/auroc.py",
+        "ranks = stats.rankdata(scores, axis=0)",
+        "ranks = 1.0 + scores.argsort(0).argsort(0)",
+        {(PROBING, "auc_k1")},
+        id="ties go to whoever stands later",
     ),
     pytest.param(
         "saebench/tasks/ground_truth/detection.py",
@@ -61,7 +62,7 @@ MUTANTS = [
         id="squared cosine",
     ),
 ]
-BY_THE_PANEL = {(RECONSTRUCTION, metric) for metric in ("fvu", "explained_variance", "kl", "loss_recovered")}
+BY_THE_PANEL = {(RECONSTRUCTION, metric) for metric in ("fvu", "explained_variance", "kl")}
 """Metrics of the watched suite whose mutants change every document."""
 
 

@@ -83,9 +83,14 @@ def test_a_quiet_night_is_said_in_a_line_and_asks_for_nothing():
     assert night_json(quiet, 0)["counts"]["equivalent"] == 1
 
 
+def test_a_night_that_could_not_see_everything_does_not_say_that_nothing_fell():
+    assert headline(night_of(NOISY)) == "no fall confirmed, 1 cell inconclusive"
+    assert headline(night_of(cell("topk", 0 * NOISE), MOVED_DATA)) == "nothing fell, 1 cell not comparable"
+
+
 def test_what_fell_comes_first_with_the_way_to_find_out_why():
     text = markdown(night_of(FELL, NOISY, MOVED_DATA, again=[FELL]))
-    assert text.splitlines()[0] == "# Nightly n: 1 cell fell"
+    assert text.splitlines()[0] == "# Nightly n: 1 cell fell, 1 cell inconclusive, 1 cell not comparable"
     titles = [line for line in text.splitlines() if line.startswith("## ")]
     assert titles == [
         "## Fell, and again under fresh seeds",
