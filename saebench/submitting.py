@@ -18,18 +18,17 @@ from saebench.run.checking import CheckReport, check_subject
 from saebench.run.evaluate import Outcome, Settings, run_suite
 from saebench.run.group import this_platform
 from saebench.run.plan import Plan
-from saebench.run.suite import Suite, load_suite, suite_names
+from saebench.run.suite import Suite
 from saebench.subjects import GROUPS, members_of, parse, resolve
 from saebench.subjects.spec import short_name
 from saebench.submissions import limits
 from saebench.submissions.card import QUESTIONS, is_placeholder, open_questions
 from saebench.submissions.files import read_file
-from saebench.submissions.known import Known, KnownTask
 from saebench.submissions.layout import CARD, LONGEST_NAME, check_bundle_name
 from saebench.submissions.strict_yaml import parse_yaml
 from saebench.submissions.verifying import Verdict, verify
 from saebench.submissions.writing import write_bundle
-from saebench.tasks import TASKS
+from saebench.verifier import known
 
 if TYPE_CHECKING:
     from saebench.run.scene import Scene
@@ -57,21 +56,6 @@ class Cost:
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
         return asdict(self)
-
-
-def known() -> Known:
-    """The registries of this installation, for a verifier."""
-    return Known(
-        task=_known_task,
-        suite=Suite.model_validate,
-        packaged=lambda name: load_suite(name) if name in suite_names() else None,
-    )
-
-
-def _known_task(name: str) -> KnownTask:
-    task = TASKS.get(name)
-    ranges = {metric.name: (metric.low, metric.high) for metric in task.card.metrics}
-    return KnownTask(task.card, task.takes, task.parameters, ranges)
 
 
 def check(spec: str, suite: Suite, settings: Settings, progress: Progress | None = None) -> list[CheckReport]:

@@ -40,6 +40,7 @@ ORDER = (
     ("nightly",),
     ("tracking",),
     ("report",),
+    ("verifier",),
     ("api", "quickstart", "listing", "health", "submitting"),
     ("cli",),
 )

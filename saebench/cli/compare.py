@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
 import typer
 
 from saebench.cli import console
 from saebench.cli.options import Json, Out, Panels, named
-from saebench.errors import SubmissionError
 
 EXAMPLE = "Example: saebench compare results leaderboard/submissions/* --base pca-l0-32 --aggregate --format markdown"
 
@@ -59,12 +56,13 @@ def compare(
     powers of two (32: 22.6 to 45.3). What reaches across bands is marked.
     """
     from saebench.report.comparing import compare_folders, render
+    from saebench.verifier import with_accepted
 
     panels = [one for one in subjects or [] if one.endswith((".yaml", ".yml"))]
     given = [one for one in subjects or [] if one not in panels]
-    with TemporaryDirectory(prefix="saebench-compare-") as scratch:
+    with with_accepted(given) as folders:
         tables = compare_folders(
-            [*_with_accepted(given, Path(scratch)), *named(None, [*panels, *(panel or [])])],
+            [*folders, *named(None, [*panels, *(panel or [])])],
             out,
             base=base,
             task=task,
@@ -79,29 +77,3 @@ def compare(
         console.out.print(render(tables, "table", console.out.width))
     else:
         console.print_text(str(render(tables, format, console.out.width)))
-
-
-def _with_accepted(given: Sequence[str], scratch: Path) -> list[str]:
-    """The same with each submission's bundle replaced by the results folder that it is accepted as.
-
-    Raises:
-        SubmissionError: a bundle is refused.
-    """
-    from saebench.submissions.layout import MANIFEST
-
-    folders = []
-    for one in given:
-        if not (Path(one) / MANIFEST).is_file():
-            folders.append(one)
-            continue
-        from saebench.submissions.accepting import accept
-        from saebench.submitting import known
-
-        place = scratch / str(len(folders))
-        refusals = accept(Path(one), place, known()).verdict.refusals
-        if refusals:
-            raise SubmissionError(
-                f"{one} is refused: {refusals[0]}", remedy=f"'saebench submit verify {one}' says more"
-            )
-        folders.append(str(place))
-    return folders

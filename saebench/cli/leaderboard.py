@@ -16,8 +16,8 @@ Folders = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="RESULTS...",
-        help="Results folders, accepted submissions among them. Default: results. Of a unit that several hold, the "
-        "newest result counts; the others are its history.",
+        help="Results folders, and submissions, which are verified first. Default: results. Of a unit that several "
+        "hold, the newest result counts; the others are its history.",
         show_default=False,
     ),
 ]
@@ -30,10 +30,7 @@ def build(results: Folders = None, out: Site = None, json: Json = False) -> None
 
     They open from disk and ask no host for anything.
     """
-    from saebench.report.leaderboard import build_leaderboard
-
-    folders = results or [Path("results")]
-    page = build_leaderboard(folders, out or folders[0] / "leaderboard")
+    page = _build(results, out)
     if json:
         console.print_json({"page": str(page)})
     else:
@@ -46,9 +43,18 @@ def serve(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 8000,
 ) -> None:
     """Build the pages and serve them on this machine alone (127.0.0.1), for looking."""
-    from saebench.report.leaderboard import build_leaderboard
     from saebench.report.serve import serve_folder
 
-    folders = results or [Path("results")]
-    page = build_leaderboard(folders, folders[0] / "leaderboard")
+    page = _build(results, None)
     serve_folder(page.parent, port, lambda address: console.err.print(f"{address} (Ctrl-C ends it)"))
+
+
+def _build(results: list[Path] | None, out: Path | None) -> Path:
+    """Write the pages of results folders and submissions; returns the index."""
+    from saebench.report.leaderboard import build_leaderboard
+    from saebench.verifier import with_accepted
+
+    given = results or [Path("results")]
+    with with_accepted([str(one) for one in given]) as folders:
+        home = given[0] if str(given[0]) in folders else Path()
+        return build_leaderboard([Path(one) for one in folders], out or home / "leaderboard")

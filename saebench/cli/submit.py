@@ -167,7 +167,7 @@ def verify(
     Nothing is executed or unpacked, no weights are read, and nothing is written. Exit code 1 where one is refused.
     """
     from saebench.submissions.verifying import verify
-    from saebench.submitting import known
+    from saebench.verifier import known
 
     verdicts = [verify(path, known()) for path in paths]
     if json:
@@ -206,7 +206,7 @@ def accept(
     dictionary, accept the bundle again, and what agrees within 1e-5 is reproduced.
     """
     from saebench.submissions.accepting import accept
-    from saebench.submitting import known
+    from saebench.verifier import known
 
     outcomes = [accept(path, out, known()) for path in paths]
     if json:

@@ -36,22 +36,24 @@ class ResultFolders(ResultStore):
     def versions(self) -> dict[str, list[ResultRecord]]:
         """All results of each id, oldest first: more than one where folders hold the same unit of several runs.
 
-        What a submission reports comes before all runs of one's own, whatever date it bears.
+        What a submission reports comes before all runs of one's own, whatever date it bears; of equal dates, the run
+        that reproduces a submission comes last.
 
         Raises:
             ResultsError: a folder is not there, or a result is damaged.
         """
-        found: dict[str, list[tuple[bool, str, str, ResultRecord, ResultStore]]] = defaultdict(list)
+        found: dict[str, list[tuple[tuple[bool, str, bool, str], ResultRecord, ResultStore]]] = defaultdict(list)
         for store in self.stores:
             for record in store.all():
                 text = canonical_json(record.model_dump(mode="json"))
-                own = record.submission is None or record.submission.status == "reproduced"
-                found[record.id].append((own, record.provenance.finished, text, record, store))
+                status = record.submission.status if record.submission else ""
+                rank = (status != "self-reported", record.provenance.finished, status == "reproduced", text)
+                found[record.id].append((rank, record, store))
         ordered = {}
         for id in sorted(found):
-            runs = sorted(found[id], key=lambda run: run[:3])
-            self._homes[id] = runs[-1][4]
-            ordered[id] = [record for _, _, _, record, _ in runs]
+            runs = sorted(found[id], key=lambda run: run[0])
+            self._homes[id] = runs[-1][2]
+            ordered[id] = [record for _, record, _ in runs]
         return ordered
 
     def items(self, record: ResultRecord) -> dict[str, ItemTable]:

@@ -7,11 +7,12 @@ here. What contradicts a result that is already there is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from saebench.errors import SubmissionError
+from saebench.results.folders import ResultFolders
 from saebench.results.schema import ResultRecord, SubmissionRecord
 from saebench.results.scopes import scopes_of
 from saebench.results.store import ResultStore
@@ -40,21 +41,31 @@ class Accepted:
         return statuses.count("reproduced")
 
 
-def accept(path: Path, out: Path, known: Known) -> Accepted:
+def accept(path: Path, out: Path, known: Known, beside: Sequence[Path] = ()) -> Accepted:
     """Verify the bundle at `path` and put its results into the results folder `out`.
 
+    Args:
+        path: folder or archive.
+        out: where accepted results go; what it holds already must agree.
+        known: the registries.
+        beside: further results folders that must agree, to be read only.
+
     Raises:
-        ResultsError: a result in `out` is damaged.
+        ResultsError: a result in one of the folders is damaged.
         StorageError: `out` cannot be written.
     """
     verdict = verify(path, known)
     if verdict.bundle is None:
         return Accepted(verdict)
-    store = ResultStore(out)
-    there = {record.id: record for record in store.all()} if out.is_dir() else {}
-    refusals = [*_contradictions(verdict.bundle, there), *_strangers(verdict.bundle, there, store, known)]
+    folders = [folder for folder in (out, *beside) if folder.is_dir()]
+    reader = ResultFolders(folders) if folders else None
+    there = {record.id: record for record in reader.all()} if reader else {}
+    refusals = list(_contradictions(verdict.bundle, there))
+    if reader:
+        refusals += _strangers(verdict.bundle, there, reader, known)
     if refusals:
         return Accepted(Verdict(verdict.path, None, tuple(refusals), verdict.notes))
+    store = ResultStore(out)
     written = []
     for scored in verdict.bundle.results:
         own = scored.record.subject.fingerprint == verdict.bundle.card.subject
@@ -62,13 +73,13 @@ def accept(path: Path, out: Path, known: Known) -> Accepted:
         if existing is None:
             sent = SubmissionRecord(name=verdict.bundle.name, status="self-reported")
             record = store.write(scored.record.model_copy(update={"submission": sent}), scored.tables)
-        elif own and existing.submission is None:
+        elif reader and own and existing.submission is None:
             again = SubmissionRecord(name=verdict.bundle.name, status="reproduced")
             public = existing.subject.model_copy(
                 update={"name": scored.record.subject.name, "spec": scored.record.subject.spec}
             )
             record = existing.model_copy(update={"submission": again, "subject": public})
-            record = store.write(record, store.items(existing))
+            record = store.write(record, reader.items(existing))
         else:
             record = existing
         if own:

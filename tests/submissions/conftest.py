@@ -12,7 +12,7 @@ from saebench.submissions.known import Known
 
 @pytest.fixture(scope="session")
 def known() -> Known:
-    from saebench.submitting import known
+    from saebench.verifier import known
 
     return known()
 

@@ -21,6 +21,7 @@ from toy_bundle import (
     with_record,
 )
 
+from saebench.errors import SubmissionError
 from saebench.report.comparing import compare_folders
 from saebench.report.leaderboard import build_leaderboard
 from saebench.results.folders import ResultFolders
@@ -28,6 +29,7 @@ from saebench.results.schema import ResultRecord
 from saebench.results.store import ResultStore
 from saebench.submissions.accepting import Accepted, accept
 from saebench.submissions.known import Known
+from saebench.verifier import with_accepted
 
 Accept = Callable[..., Accepted]
 
@@ -279,3 +281,32 @@ def test_a_forgery_that_hangs_together_is_shown_as_self_reported(files: Files, t
     build_leaderboard([tmp_path / "results"], tmp_path / "site")
     html = "".join(path.read_text("utf-8") for path in (tmp_path / "site").rglob("*.html"))
     assert "self-reported" in html
+
+
+def test_bundles_are_read_beside_results_folders(files: Files, take: Accept, tmp_path: Path) -> None:
+    run_here(tmp_path, files, take)
+    own, bundle = tmp_path / "results", tmp_path / "sent" / NAME
+    before = sorted(tmp_path.rglob("*"))
+    with with_accepted([str(bundle), str(own)]) as folders:
+        assert folders[0] == str(own)
+        assert len(folders) == 2
+        held = {record.subject.name: record for record in ResultFolders(folders).all()}
+        sent = held[NAME].submission
+        assert sent is not None
+        assert sent.status == "reproduced"
+        assert held["identity"].submission is None
+    with with_accepted([str(bundle)]) as folders:
+        assert {record.submission.status for record in ResultFolders(folders).all() if record.submission} == {
+            "self-reported"
+        }
+    assert sorted(tmp_path.rglob("*")) == before
+    assert not Path(folders[0]).exists()
+
+
+def test_a_bundle_that_is_refused_is_not_read(files: Files, tmp_path: Path) -> None:
+    files["suite.yaml"] += b"# changed\n"
+    with (
+        pytest.raises(SubmissionError, match="the submission is refused"),
+        with_accepted([str(in_folder(files, tmp_path))]),
+    ):
+        pytest.fail("it was read")
