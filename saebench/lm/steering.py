@@ -76,6 +76,10 @@ class Continuations:
     loss: Tensor
     kl: Tensor
 
+    def some(self, rows: Tensor) -> Continuations:
+        """Some of the rows, by their numbers and in the order given."""
+        return Continuations(self.tokens[rows], self.counted[rows], self.loss[rows], self.kl[rows])
+
     def texts(self, tokenizer: Any) -> list[str]:
         """The text of each row, without special tokens."""
         kept = [row[counts].tolist() for row, counts in zip(self.tokens, self.counted, strict=True)]

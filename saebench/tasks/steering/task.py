@@ -1,0 +1,199 @@
+"""`steering@1`, from top to bottom: data, protocol, item scores.
+
+Data: concepts, split into texts that methods are fitted on and texts that teach and judge a detector; instructions that
+have nothing to do with them. Protocol: a subject's direction for a concept is added to the activations of a site with
+each factor while the model answers each instruction of the concept, all factors and instructions in one batch. The
+plain model walks along, which gives the loss of the text and the distance between both models. Half of the instructions
+choose the factor, the others are reported; so is the place on the curve of factors at which that distance is equal for
+all subjects. Item scores: one row a concept and a reported instruction.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from saebench.baselines.concepts.direction import ConceptDirection
+from saebench.baselines.concepts.fitting import fitted
+from saebench.baselines.concepts.latents import BestLatent, OutputLatent
+from saebench.baselines.concepts.method import ConceptMethod
+from saebench.data.concepts import Sizes, concepts
+from saebench.data.instructions import instructions
+from saebench.data.read_concepts import ReadConcept, read_concept
+from saebench.errors import ConfigError, DataError, SubjectFailed
+from saebench.fingerprint import digest
+from saebench.lm.model import LanguageModel
+from saebench.results.schema import DataRecord
+from saebench.tasks.contract import Bench, Params, Request, Scores, Subject, Task
+from saebench.tasks.steering.account import Outcome, finish, no_metric
+from saebench.tasks.steering.card import CARD
+from saebench.tasks.steering.curve import COLUMNS, Curve
+from saebench.tasks.steering.interventions import edit_of
+from saebench.tasks.steering.params import SteeringParams
+from saebench.tasks.steering.trial import Trial, answers, steered, trial_of
+
+LICENCE = "Apache-2.0"
+"""Of the packaged instructions, which are ours."""
+
+
+class Steering(Task):
+    """Scores methods and dictionaries by what their directions make the model write. Metrics: `card.METRICS`."""
+
+    card = CARD
+    takes = ("concept", "dictionary")
+    parameters: type[Params] = SteeringParams
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[SteeringParams, str, int], tuple[ReadConcept, ...]] = {}
+
+    def data(self, params: Params, lm: LanguageModel, eval_seed: int) -> tuple[DataRecord, ...]:
+        """The concepts and the instructions.
+
+        Raises:
+            UnknownName, ConfigError, DataError, AssetError: parameters that do not go together, or data that cannot be
+                read.
+        """
+        assert isinstance(params, SteeringParams)
+        check(params)
+        asked = instructions(params.instructions)
+        if len(asked) < params.prompts:
+            raise ConfigError(f"there are {len(asked)} instructions for {params.prompts} prompts", field="prompts")
+        told = DataRecord(
+            part="instructions",
+            name=params.instructions,
+            fingerprint=digest(asked),
+            licence=LICENCE if params.instructions == "open" else "not stated",
+            documents=len(asked),
+            tokens=sum(len(ids) for ids in lm.tokenizer(list(asked), add_special_tokens=False)["input_ids"]),
+            packing={"layout": "one instruction a prompt"},
+            mask_rule="nothing is read of them",
+        )
+        return (*(one.record() for one in self.concepts(params, lm, eval_seed)), told)
+
+    def concepts(self, params: SteeringParams, lm: LanguageModel, eval_seed: int) -> tuple[ReadConcept, ...]:
+        """The concepts as the model reads them, read once for each setting."""
+        key = (params, lm.tokenizer_hash, eval_seed)
+        if key not in self._made:
+            sizes = Sizes(params.train_rows, params.detector_rows, 0)
+            self._made[key] = tuple(
+                read_concept(one, lm.tokenizer, tokenizer_hash=lm.tokenizer_hash, context=params.context)
+                for one in concepts(params.concepts, sizes, eval_seed)
+            )
+        return self._made[key]
+
+    def needs(self, subject: Subject) -> tuple[Request, ...]:
+        return ()
+
+    def run(self, subjects: Sequence[Subject], bench: Bench) -> dict[str, Scores]:
+        """Concept by concept: what all subjects share once, then one batched generation a subject."""
+        params = bench.params
+        assert isinstance(params, SteeringParams)
+        site = subjects[0].site
+        asked = self.concepts(params, bench.lm, bench.eval_seed)
+        told = answers(bench, instructions(params.instructions), site, params)
+        if told.topics.lacking:
+            nothing = Scores({}, undefined=no_metric(told.topics.lacking))
+            return {subject.fingerprint: nothing for subject in subjects}
+        outcomes, trials = restore(bench), []
+        undirected: dict[str, str] = {}
+        with bench.progress.bar(f"{self.card.name} {site}", len(asked) * len(subjects), "curve") as bar:
+            for one in asked:
+                trials.append(trial_of(bench, one, told, site, params))
+                for subject in bench.alive(subjects):
+                    key = (subject.fingerprint, one.name)
+                    if not (trials[-1].excluded or key in outcomes or subject.fingerprint in undirected):
+                        with bench.guard(subject):
+                            made = outcome(bench, subject, trials[-1], site, params)
+                            if isinstance(made, str):
+                                undirected[subject.fingerprint] = made
+                            else:
+                                outcomes[key] = made
+                                bench.journal.save(len(outcomes), snapshot(outcomes))
+                    bar.advance()
+        scores = {}
+        for subject in bench.alive(subjects):
+            own = {one.name: outcomes.get((subject.fingerprint, one.name)) for one in asked}
+            reason = undirected.get(subject.fingerprint)
+            scores[subject.fingerprint] = (
+                Scores({}, undefined=no_metric(reason)) if reason else finish(own, trials, params)
+            )
+        return scores
+
+
+def check(params: SteeringParams) -> None:
+    """Refuse parameters that do not go together.
+
+    Raises:
+        ConfigError: says which.
+    """
+    if list(params.factors) != sorted(set(params.factors)):
+        raise ConfigError("factors must rise", field="factors", remedy="list each once, the smallest first")
+    if params.mode == "complement" and params.factors[-1] > 1:
+        raise ConfigError(
+            f"mode complement takes away a share, and {params.factors[-1]:g} is none",
+            field="factors",
+            remedy="give factors up to 1",
+        )
+
+
+def method_of(subject: Subject, params: SteeringParams) -> ConceptMethod:
+    """A concept method itself; of a dictionary, the latent that the parameters choose."""
+    if subject.kind == "concept":
+        return subject.concept()
+    return OutputLatent(subject.dictionary()) if params.latent == "output" else BestLatent(subject.dictionary())
+
+
+def outcome(bench: Bench, subject: Subject, trial: Trial, site: str, params: SteeringParams) -> Outcome | str:
+    """Fit one subject on one concept, and answer every instruction with every factor; or why it has no direction.
+
+    Raises:
+        SubjectFailed: the method cannot be fitted on this concept.
+    """
+    began = time.perf_counter()
+    try:
+        found = fitted(bench, method_of(subject, params), trial.concept, site)
+    except (SubjectFailed, DataError) as error:
+        raise SubjectFailed(f"concept '{trial.concept.name}': {error}") from error
+    if found.direction is None:
+        return found.lacking
+    reach, count = unit_of(found, params), len(trial.own)
+    strengths = torch.tensor(params.factors).repeat_interleave(count) * reach
+    edit = edit_of(params.mode, found.direction.expand(len(strengths), -1), strengths)
+    texts, values = steered(bench, trial, site, edit, len(params.factors), params.new_tokens)
+    curve = Curve({name: np.vstack([trial.plain[name], values[name]]) for name in COLUMNS})
+    return Outcome(curve, np.array(texts), reach, found.notes, time.perf_counter() - began)
+
+
+def unit_of(found: ConceptDirection, params: SteeringParams) -> float:
+    """What a factor multiplies: the largest reach of a positive training text's token along the direction.
+
+    Where no token reaches into the direction, the mean length of activations.
+    """
+    assert found.magnitude is not None
+    if params.mode == "complement":
+        return 1.0
+    return found.magnitude.peak if found.magnitude.peak > 0 else found.magnitude.length
+
+
+def snapshot(outcomes: Mapping[tuple[str, str], Outcome]) -> dict[str, np.ndarray[Any, Any]]:
+    """What a journal keeps: each subject and concept that is done."""
+    return {
+        f"{fingerprint}/{name}/{key}": array
+        for (fingerprint, name), one in outcomes.items()
+        for key, array in one.arrays().items()
+    }
+
+
+def restore(bench: Bench) -> dict[tuple[str, str], Outcome]:
+    """The inverse of `snapshot`."""
+    kept = bench.journal.load()
+    parts: dict[tuple[str, str], dict[str, np.ndarray[Any, Any]]] = {}
+    for path, array in (kept[1] if kept else {}).items():
+        fingerprint, _, rest = path.partition("/")
+        name, _, key = rest.rpartition("/")
+        parts.setdefault((fingerprint, name), {})[key] = array
+    return {key: Outcome.of(arrays) for key, arrays in parts.items()}
