@@ -7,12 +7,14 @@ is undefined is null, with the number of its reason in `reasons`; a subject that
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
-from saebench.report.contrasts import mirrored
+from saebench.report.groups import better
 from saebench.report.layout import layout_of
 from saebench.report.numbers import Measured
 from saebench.report.view import Board, Column, Entry, Group
+from saebench.tasks.contract import Direction
 
 Json = dict[str, Any]
 
@@ -57,6 +59,7 @@ def _board(board: Board, numbers: Mapping[str, int], card_pages: Mapping[str, st
             "band": [None if row.band is None else short(row.band) for row in board.rows],
             "status": [row.status for row in board.rows],
         },
+        "leading": board.leading.id,
         "groups": [_group(group, places, numbers, card_pages) for group in board.groups],
         "layout": {group.id: state for group, state in layout_of(board)},
     }
@@ -75,7 +78,7 @@ def _group(group: Group, places: Mapping[str, int], numbers: Mapping[str, int], 
         "base": None if group.base is None else places[group.base],
         "columns": [_column(column, at, entries, numbers) for at, column in enumerate(group.columns)],
         "standing": [None if entry is None else _standing(entry) for entry in entries],
-        "pairs": _pairs(group, places),
+        "beside": _beside(group, places),
     }
 
 
@@ -123,14 +126,32 @@ def _standing(entry: Entry) -> list[Any] | None:
     return [" ".join(row.letters), *row.rank, *(row.band_rank or (None, None)), row.frontier]
 
 
-def _pairs(group: Group, places: Mapping[str, int]) -> list[list[Any]]:
-    """Rows a < b, then value, low and high of a minus b, and whether they differ significantly; each pair once."""
-    decimals = 0 if group.headline is None else group.columns[group.headline].decimals
-    found = {}
-    for fingerprint, entry in group.entries.items():
-        for contrast in entry.contrasts:
-            one, other = places[fingerprint], places[contrast.other]
-            difference = contrast.difference if one < other else mirrored(contrast.difference)
-            if difference.value is not None:
-                found[min(one, other), max(one, other)] = [*ends(difference, decimals + 1), contrast.apart]
-    return [[*pair, *rest] for pair, rest in sorted(found.items())]
+def _beside(group: Group, places: Mapping[str, int]) -> Json:
+    """Differences to the base and to the next subject of the group, best first: flat lists with five numbers a row.
+
+    They are the other row, value, low and high of this minus the other, and 1 where both differ significantly, 0 where
+    not. All five are null where there is no such difference.
+    """
+    ranked = [row for row in places if row in group.entries and group.entries[row].contrasts]
+    ranked.sort(key=lambda row: better(_headline(group, row), _direction(group)))
+    follower = dict(pairwise(ranked))
+    to_base = [_difference(group, row, group.base, places) for row in places]
+    to_next = [_difference(group, row, follower.get(row), places) for row in places]
+    return {"base": [end for one in to_base for end in one], "next": [end for one in to_next for end in one]}
+
+
+def _headline(group: Group, row: str) -> float:
+    return 0.0 if group.headline is None else group.entries[row].values[group.headline].value or 0.0
+
+
+def _direction(group: Group) -> Direction:
+    return "none" if group.headline is None else group.columns[group.headline].metric.direction
+
+
+def _difference(group: Group, row: str, other: str | None, places: Mapping[str, int]) -> list[Any]:
+    contrasts = group.entries[row].contrasts if row in group.entries else ()
+    found = next((one for one in contrasts if one.other == other), None)
+    if found is None or other is None or group.headline is None:
+        return [None] * 5
+    decimals = group.columns[group.headline].decimals + 1
+    return [places[other], *ends(found.difference, decimals), None if found.apart is None else int(found.apart)]

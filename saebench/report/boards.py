@@ -8,8 +8,10 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from saebench.fingerprint import digest
+from saebench.report.aggregate_group import aggregate_group, worth_showing
 from saebench.report.groups import Items, Versions, better, group_of
 from saebench.report.view import Board, Group, Row, Status, kind_of
+from saebench.results.aggregates import Aggregate
 from saebench.results.audits import AuditRecord
 from saebench.results.schema import ResultRecord
 from saebench.results.scopes import Entrant, Scope, scopes_of, subject_names
@@ -34,6 +36,7 @@ def boards_of(
     cards: Mapping[str, Card],
     audits: Mapping[str, AuditRecord],
     versions: Versions,
+    aggregates: Sequence[Aggregate] = (),
 ) -> list[Board]:
     """All boards.
 
@@ -43,6 +46,7 @@ def boards_of(
         cards: task name (`reconstruction@1`) to its card; a task without one shows bare names.
         audits: task name to its audit, for tasks that have one.
         versions: all runs of each result by id, oldest first.
+        aggregates: over several tasks, each for one kind of subject at one place.
     """
     sparsity = Sparsity(records)
     places: dict[Place, dict[Scope, list[Entrant]]] = {}
@@ -67,8 +71,23 @@ def boards_of(
             )
             for scope, entrants in scopes.items()
         )
-        boards.append(_board(place, groups, scopes, sparsity))
+        means = _means(place, aggregates, records)
+        boards.append(_board(place, (*means, *groups), scopes, sparsity))
     return boards
+
+
+def _means(place: Place, aggregates: Sequence[Aggregate], records: Sequence[ResultRecord]) -> list[Group]:
+    """The aggregate of a place, where it has one that says something."""
+    own = [
+        one
+        for one in aggregates
+        if (one.comparison.scope.lm or NOWHERE, one.comparison.scope.site or "", SUBJECTS[one.kind]) == place
+    ]
+    shown = sorted(filter(worth_showing, own), key=lambda one: -len(one.comparison.rows))[:1]
+    fingerprints = {name: fingerprint for fingerprint, name in subject_names(records).items()}
+    kinds = {record.subject.fingerprint: kind_of(record) for record in records}
+    trained = {name: kinds[fingerprint] == "trained" for name, fingerprint in fingerprints.items()}
+    return [aggregate_group(one, fingerprints, trained) for one in shown]
 
 
 def _ids(scopes: Sequence[Scope]) -> dict[Scope, str]:
@@ -90,7 +109,12 @@ def _board(
     model, site, subjects = place
     id = "/".join(slug(part) for part in place if part)
     board = Board(id, model, site, subjects, groups, ())
-    return replace(board, rows=tuple(sorted(rows, key=lambda row: _best_first(row, board.leading))))
+    leading = board.leading
+    return replace(
+        board,
+        groups=tuple(sorted(groups, key=lambda group: group is not leading)),
+        rows=tuple(sorted(rows, key=lambda row: _best_first(row, leading))),
+    )
 
 
 def _row(name: str, place: Place, records: Sequence[ResultRecord], sparsity: Sparsity) -> Row:
@@ -106,6 +130,7 @@ def _row(name: str, place: Place, records: Sequence[ResultRecord], sparsity: Spa
         architecture=subject.architecture,
         latents=subject.d_dict,
         seed=seed if isinstance(seed, int) else None,
+        recipe=digest([subject.architecture, subject.d_dict, {**subject.provenance, "train_seed": None}]),
         l0=l0,
         band=None if l0 is None or l0.value is None else band_of(l0.value),
         status=_status({record.submission.status for record in records if record.submission}),

@@ -10,14 +10,15 @@ from markupsafe import Markup
 from saebench.packaged_files import packaged
 from saebench.report.reliability import HEAD, LEGEND, TITLE, audit_row, reasons_of, settings_text
 from saebench.report.site import policy, templates
+from saebench.results.aggregates import NAME
 from saebench.results.audits import AuditRecord
 from saebench.results.store import slug
 from saebench.tasks.contract import Card
 
 
 def card_pages_of(tasks: Sequence[str]) -> dict[str, str]:
-    """Address of each task's page from the index."""
-    return {task: f"cards/{slug(task)}.html" for task in tasks}
+    """Address of each task's page from the index, and of what is said there about aggregates."""
+    return {NAME: "index.html#about-aggregate"} | {task: f"cards/{slug(task)}.html" for task in tasks}
 
 
 def card_page(task: str, card: Card | None, audit: AuditRecord | None, title: str) -> str:

@@ -95,6 +95,7 @@ def group_of(
         setting=scope.setting,
         card=card,
         audit=audit,
+        about=card.question if card else "",
         facts=_facts(entrants[0].records[0]),
         columns=columns,
         headline=shown.index(headline) if headline else None,

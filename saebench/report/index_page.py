@@ -39,7 +39,8 @@ def index_page(
     scripts = [site_text(f"script/{name}.js") for name in SCRIPTS]
     libraries = [site_text(f"vendor/{name}") for name in LIBRARIES]
     environment = templates().overlay()
-    environment.filters |= {"layout": layout_of, "shown_columns": shown_columns, "caption": caption}
+    own = {"layout": layout_of, "shown_columns": shown_columns, "caption": caption}
+    environment.filters = environment.filters | own
     return environment.get_template("index.html.j2").render(
         title=title,
         boards=boards,

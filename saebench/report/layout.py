@@ -17,12 +17,12 @@ State = Literal["full", "brief", "none"]
 def layout_of(board: Board) -> list[tuple[Group, State]]:
     """The groups of a board with their first state, in order.
 
-    As many groups as there is room for show their headline; then the first ones are opened in full while all columns
-    together stay within `MOST_COLUMNS`. The leading group is never left out.
+    As many groups as there is room for show their headline, and are then opened in full, one after the other, while
+    all columns together stay within `MOST_COLUMNS`.
     """
     room = MOST_COLUMNS - len(FIXED)
     states: dict[str, State] = {group.id: "none" for group in board.groups}
-    for group in sorted(board.groups, key=lambda group: group is not board.leading):
+    for group in board.groups:
         if room and group.columns:
             states[group.id] = "brief"
             room -= 1

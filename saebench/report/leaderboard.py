@@ -14,6 +14,7 @@ from saebench.report.index_page import index_page
 from saebench.report.number_files import numbers_csv, numbers_json
 from saebench.report.subject_page import subject_page
 from saebench.report.view import Board
+from saebench.results.aggregates import aggregate_records
 from saebench.results.atomic import write_bytes
 from saebench.results.audits import FOLDER, AuditRecord, audit_of
 from saebench.results.folders import ResultFolders
@@ -44,7 +45,8 @@ def build_leaderboard(results: Sequence[Path], out: Path, title: str = TITLE) ->
     records = [runs[-1] for runs in versions.values()]
     cards = cards_of(records)
     audits = audits_of(cards, results)
-    boards = boards_of(records, folders, cards=cards, audits=audits, versions=versions)
+    aggregates = aggregate_records([one for one in records if one.task in cards], folders, cards.__getitem__)
+    boards = boards_of(records, folders, cards=cards, audits=audits, versions=versions, aggregates=aggregates)
     return write_site(boards, records, out, title, cards=cards, audits=audits)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from saebench.fingerprint import canonical_json
+import json
+
 from saebench.report.view import data_text
 from saebench.results.schema import ResultRecord, SubjectRecord
 
@@ -56,5 +57,5 @@ def _texts(facts: list[tuple[str, object]]) -> Facts:
 
 
 def _plain(value: object) -> str:
-    text = value if isinstance(value, str) else canonical_json(value)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
     return text if len(text) <= LONGEST_DETAIL else f"{len(text):,} characters, kept in the results file"

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
-from saebench.fingerprint import digest
+from jinja2 import Template
+
 from saebench.report.breakdown import QUANTILES, Breakdown
 from saebench.report.contrasts import Contrast
 from saebench.report.groups import better
@@ -43,18 +45,16 @@ def subject_page(board: Board, row: Row, title: str, card_pages: Mapping[str, st
         card_pages: address of a task's card from the index, by task name.
     """
     rows = {one.fingerprint: one for one in board.rows}
-    shown = [(group, group.entries[row.fingerprint]) for group in board.groups if row.fingerprint in group.entries]
-    reasons = _reasons([entry for _, entry in shown])
-    environment = templates().overlay()
-    environment.filters |= {"result_facts": result_facts, "picture": picture, "digits": digits_of, "places": decimals}
-    environment.globals |= {"tied": tied, "all_metrics": all_metrics, "by_seed": by_seed}
-    return environment.get_template("subject.html.j2").render(
+    own = [(group, group.entries[row.fingerprint]) for group in board.groups if row.fingerprint in group.entries]
+    shown = [(group, entry, neighbours(group, entry, row, rows)) for group, entry in own]
+    reasons = _reasons([one for _, entry, lines in shown for one in (entry, *(line.entry for line in lines))])
+    return _template().render(
         title=title,
         board=board,
         row=row,
         edges=None if not row.band else band_edges(row.band),
-        facts=subject_facts(shown[0][1].records[0].subject),
-        shown=[(group, entry, neighbours(group, entry, row, rows)) for group, entry in shown],
+        facts=subject_facts(_record(board, row).subject),
+        shown=shown,
         siblings=siblings(board, row),
         card_pages=card_pages,
         notes=reasons,
@@ -63,6 +63,15 @@ def subject_page(board: Board, row: Row, title: str, card_pages: Mapping[str, st
         picture_size=(WIDTH, HEIGHT),
         policy=policy(),
     )
+
+
+@cache
+def _template() -> Template:
+    environment = templates().overlay()
+    own = {"result_facts": result_facts, "picture": picture, "digits": digits_of, "places": decimals}
+    environment.filters = environment.filters | own
+    environment.globals = environment.globals | {"tied": tied, "all_metrics": all_metrics, "by_seed": by_seed}
+    return environment.get_template("subject.html.j2")
 
 
 def neighbours(group: Group, entry: Entry, row: Row, rows: Mapping[str, Row]) -> list[Neighbour]:
@@ -88,17 +97,13 @@ def siblings(board: Board, row: Row) -> list[Row]:
     """Subjects that were made alike with another training seed."""
     if row.seed is None:
         return []
-    recipe = _recipe(board, row)
-    return [
-        one for one in board.rows if one.seed is not None and one.seed != row.seed and _recipe(board, one) == recipe
-    ]
+    return [one for one in board.rows if one.recipe == row.recipe and one.seed not in (None, row.seed)]
 
 
-def _recipe(board: Board, row: Row) -> str:
-    entry = next(group.entries[row.fingerprint] for group in board.groups if row.fingerprint in group.entries)
-    subject = entry.records[0].subject
-    made = {name: value for name, value in subject.provenance.items() if name != "train_seed"}
-    return digest([subject.architecture, subject.d_dict, row.band, made])
+def _record(board: Board, row: Row) -> ResultRecord:
+    """Any result of the subject."""
+    entries = (group.entries[row.fingerprint] for group in board.groups if row.fingerprint in group.entries)
+    return next(record for entry in entries for record in entry.records)
 
 
 def digits_of(part: Breakdown) -> list[int]:
@@ -118,9 +123,7 @@ def _reasons(entries: list[Entry]) -> list[str]:
 
 def all_metrics(group: Group, entry: Entry) -> list[tuple[str, list[tuple[Metric, Estimate, int]]]]:
     """(caption, lines of metric, value and decimals): the card's own metrics first, then legacy ones."""
-    lines = [
-        (column.metric, value, column.decimals) for column, value in zip(group.columns, entry.values, strict=True)
-    ]
+    lines = [(column.metric, value, column.decimals) for column, value in zip(group.columns, entry.values, strict=True)]
     lines += [(metric, value, decimals([value])) for metric, value in entry.others]
     captions = {"main": "Every metric", "legacy": "As another package publishes them (legacy), never ranked"}
     parts = [(caption, [line for line in lines if line[0].group == group_]) for group_, caption in captions.items()]

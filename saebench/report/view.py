@@ -15,6 +15,7 @@ from saebench.report.breakdown import Breakdown
 from saebench.report.contrasts import Contrast
 from saebench.report.scales import Scale
 from saebench.report.trends import Trend
+from saebench.results.aggregates import NAME as AGGREGATE
 from saebench.results.audits import AuditRecord
 from saebench.results.schema import DataRecord, ResultRecord
 from saebench.results.standings import Row as Standing
@@ -48,7 +49,7 @@ class Entry:
     """One subject in one group."""
 
     records: tuple[ResultRecord, ...]
-    """One for each eval_seed."""
+    """One for each eval_seed; none for an aggregate."""
     values: tuple[Estimate, ...]
     """As the group's columns."""
     others: tuple[tuple[Metric, Estimate], ...] = ()
@@ -74,6 +75,8 @@ class Group:
     card: Card | None
     """None for a task that is not installed here."""
     audit: AuditRecord | None
+    about: str
+    """The question that it answers."""
     facts: tuple[tuple[str, str], ...]
     columns: tuple[Column, ...]
     headline: int | None
@@ -101,6 +104,8 @@ class Row:
     architecture: str
     latents: int | None
     seed: int | None
+    recipe: str
+    """Digest of how it was made, but for the training seed."""
     l0: Estimate | None
     """Where plain text of the suite was read, else where it was measured first; None where no result says it."""
     band: float | None
@@ -118,13 +123,16 @@ class Board:
     subjects: str
     """What stands in a row: "dictionaries"."""
     groups: tuple[Group, ...]
+    """The leading one first, the others by suite and task."""
     rows: tuple[Row, ...]
     """Best first on the leading group."""
 
     @property
     def leading(self) -> Group:
-        """The group that the table is sorted by at first."""
-        return next((group for group in self.groups if group.headline is not None), self.groups[0])
+        """The group that the table is sorted by at first: an aggregate, else the ranked one of most subjects."""
+        ranked = [group for group in self.groups if group.headline is not None and not group.unfit]
+        mean = next((group for group in ranked if group.id == AGGREGATE), None)
+        return mean or max(ranked or self.groups, key=lambda group: len(group.entries))
 
     def count(self, kind: Kind) -> int:
         """Rows of one kind."""

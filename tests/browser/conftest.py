@@ -14,6 +14,8 @@ from selenium.webdriver.chrome.service import Service
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
 
+pytest.register_assert_rewrite("pages")
+
 MISSING = "Chromium or its driver is missing: 'apt-get install chromium chromium-driver' brings both"
 FLAGS = (
     "--headless=new",

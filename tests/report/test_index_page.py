@@ -75,7 +75,7 @@ def test_every_fragment_link_has_its_target(root):
 
 
 def test_without_scripts_the_table_is_sorted_best_first_and_undefined_last(root):
-    values = [cell.all("span", "v") for cell in column(root, "Loss recovered")]
+    values = [cell.all("b") for cell in column(root, "Loss recovered")]
     numbers = [float(value[0].text.replace("\u2212", "-")) for value in values if value]
     assert numbers == sorted(numbers, reverse=True)
     assert len(numbers) == 14
@@ -92,7 +92,7 @@ def test_cells_hold_value_and_interval(root):
 
 
 def test_undefined_cells_lead_to_a_visible_reason(root):
-    (cell,) = [c for c in column(root, "Loss recovered") if not c.all("span", "v")]
+    (cell,) = [c for c in column(root, "Loss recovered") if not c.all("b")]
     (link,) = cell.all("a")
     note = next(e for e in root.everything() if e.attributes.get("id") == link.attributes["href"][1:])
     assert note.text == "clean loss is not below zero-ablation loss" == link.attributes["title"]
@@ -126,7 +126,7 @@ def test_the_data_of_the_script_are_the_numbers_of_the_table(root):
         cells = column(root, shown["label"])
         for at, cell in enumerate(cells):
             value = shown["cells"][3 * at]
-            text = cell.all("span", "v")
+            text = cell.all("b")
             assert (value is None) == (text == [])
             if value is not None:
                 assert float(text[0].text.replace("\u2212", "-").replace(",", "")) == value
@@ -137,27 +137,29 @@ def test_standings_are_shown_as_rank_span_and_letters(tmp_path):
     records = store_panel(tmp_path)
     root = parse(index(records, store=ResultStore(tmp_path)))
     names = [cell.all("a")[0].text for cell in column(root, "Name")]
-    ranks = dict(zip(names, [cell.all("span", "v")[0].text for cell in column(root, "Rank")], strict=True))
+    ranks = dict(zip(names, [cell.all("b")[0].text for cell in column(root, "Rank")], strict=True))
     assert ranks["topk-k32-s0"] == ranks["topk-k32-s1"] == f"2{DASH}3"
-    letters = dict(zip(names, [c.all("span", "tie")[0].text for c in column(root, "Loss recovered")], strict=True))
-    assert letters["topk-k32-s0"] == letters["topk-k32-s1"] == "tie group b"
+    letters = dict(zip(names, [c.all("abbr")[0].text for c in column(root, "Loss recovered")], strict=True))
+    assert letters["topk-k32-s0"] == letters["topk-k32-s1"] == "b"
     standing = data_of(root)["boards"][0]["groups"][0]["standing"]
     assert [one[:3] for one in standing][1:3] == [["b", 2, 3], ["b", 2, 3]]
 
 
-def test_each_computed_difference_is_in_the_data_once(tmp_path):
+def test_differences_to_the_base_and_to_the_next_subject_are_in_the_data(tmp_path):
     records = store_panel(tmp_path)
     board = data_of(parse(index(records, store=ResultStore(tmp_path))))["boards"][0]
     group = board["groups"][0]
     values = group["columns"][group["headline"]]["cells"][::3]
-    pairs = [tuple(pair[:2]) for pair in group["pairs"]]
-    assert len(pairs) == len(set(pairs))
-    assert all(a < b for a, b in pairs)
-    base = group["base"]
-    assert {other for pair in pairs for other in pair if base in pair} == set(range(6))
-    for a, b, value, low, high, _ in group["pairs"]:
-        assert abs(value - (values[a] - values[b])) < 0.002
-        assert low <= value <= high
+    beside = {name: [flat[at : at + 5] for at in range(0, len(flat), 5)] for name, flat in group["beside"].items()}
+    base = board["rows"]["name"].index("pca-32")
+    assert group["base"] == base
+    assert [one[0] for one in beside["base"]] == [None if row == base else base for row in range(6)]
+    assert [one[0] for one in beside["next"]] == [1, 2, 3, 4, 5, None]
+    for row, (other, value, low, high, apart) in enumerate([*beside["base"], *beside["next"]]):
+        if other is not None:
+            assert abs(value - (values[row % 6] - values[other])) < 0.002
+            assert low <= value <= high
+            assert apart == (0 if {row % 6, other} == {1, 2} else 1)
 
 
 def test_hostile_names_stay_text_everywhere():

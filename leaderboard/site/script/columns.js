@@ -38,7 +38,7 @@ function fixedColumns() {
     plain("l0", "L0", "num", "ascending", (row) => l0Of(row).value, (cell, row) => {
       const { value, low, high } = l0Of(row);
       cell.append(value === null ? DASH : fixed(value, 1));
-      if (low !== null) cell.append(element("span", { class: "ci" }, interval(low, high, 1)));
+      if (low !== null) cell.append(element("small", null, interval(low, high, 1)));
     }),
   ];
 }
@@ -95,8 +95,8 @@ function drawRank(cell, group, row) {
     return;
   }
   const [, best, worst, bandBest, bandWorst] = standing;
-  cell.append(element("span", { class: "v" }, span(best, worst)));
-  if (bandBest !== null) cell.append(element("span", { class: "ci" }, `band ${board().rows.band[row]}: ${span(bandBest, bandWorst)}`));
+  cell.append(element("b", null, span(best, worst)));
+  if (bandBest !== null) cell.append(element("small", null, `band ${board().rows.band[row]}: ${span(bandBest, bandWorst)}`));
 }
 
 function why(note, text, sign) {
@@ -113,9 +113,9 @@ function drawNumber(cell, group, column, row) {
     return;
   }
   const standing = column === group.columns[group.headline] ? group.standing[row] : null;
-  if (standing && standing[0]) cell.append(element("span", { class: "tie" }, hidden("tie group "), standing[0]), " ");
-  cell.append(element("span", { class: "v" }, fixed(value, column.decimals)));
-  if (low !== null) cell.append(element("span", { class: "ci" }, interval(low, high, column.decimals)));
+  if (standing && standing[0]) cell.append(element("abbr", { title: "tie group" }, standing[0]), " ");
+  cell.append(element("b", null, fixed(value, column.decimals)));
+  if (low !== null) cell.append(element("small", null, interval(low, high, column.decimals)));
   else if (note !== undefined) cell.append(why(note, "no interval, see note", ""));
   if (column.scale) cell.append(bar(column.scale, value, low, high));
 }

@@ -21,6 +21,13 @@ function show() {
   schedulePlots();
 }
 
+/* The rows stay as they are, and with them the place of the keyboard. */
+function showPicked() {
+  markPicked();
+  drawSide();
+  keepPermalink();
+}
+
 function follow() {
   const fragment = location.hash.slice(1);
   if (!isView(fragment) || fragment === permalink()) return;
@@ -35,7 +42,8 @@ function redrawPlots() {
 }
 
 form.addEventListener("submit", (event) => event.preventDefault());
-form.addEventListener("input", (event) => choose(event.target));
+form.elements.q.addEventListener("input", (event) => choose(event.target));
+form.addEventListener("change", (event) => choose(event.target));
 form.addEventListener("reset", (event) => {
   event.preventDefault();
   view = { ...firstView(), board: view.board };
@@ -69,7 +77,7 @@ by("to-side").addEventListener("click", () => by("side").focus());
 by("side").addEventListener("click", (event) => {
   if (event.target.id !== "clear-side") return;
   view.pick = [];
-  show();
+  showPicked();
 });
 
 for (const name of ["x", "y"]) {

@@ -33,7 +33,13 @@ function chosenAxes() {
   return { all, x, y };
 }
 
+/* The choices of an axis, made anew for another board alone: a list that a reader has open stays as it is. */
 function fillAxis(select, all, chosen) {
+  if (select.dataset.board === view.board) {
+    select.value = chosen.key;
+    return;
+  }
+  select.dataset.board = view.board;
   const options = [element("option", { value: "l0" }, "L0")];
   for (const group of board().groups) {
     const own = all.filter((axis) => axis.group === group);
@@ -201,8 +207,9 @@ function captionOf(x, y, missing) {
   return parts.join(" ");
 }
 
-/* One drawing at a time: what comes meanwhile waits for the drawing under way. */
-let drawing = Promise.resolve([]);
+/* One drawing at a time: what comes meanwhile waits for the drawing under way, and the first for the end of the page,
+   where the library stands. */
+let drawing = new Promise((resolve) => document.addEventListener("DOMContentLoaded", () => resolve([])));
 
 function drawPlots() {
   drawing = drawing.then((views) => {

@@ -18,15 +18,21 @@ function markPicked() {
 function pick(box) {
   view.pick = view.pick.filter((page) => page !== box.value);
   if (box.checked) view.pick = [...view.pick, box.value].slice(0, MOST_SIDE_BY_SIDE);
-  show();
+  showPicked();
 }
 
 /* What was computed for this pair, as first minus second: [value, low, high, apart]; nothing for most pairs. */
 function pairOf(group, first, second) {
-  const found = group.pairs.find(([a, b]) => (a === first && b === second) || (a === second && b === first));
-  if (!found) return null;
-  const [a, , value, low, high, apart] = found;
-  return a === first ? [value, low, high, apart] : [-value, high === null ? null : -high, low === null ? null : -low, apart];
+  const negative = (number) => (number === null ? null : -number);
+  for (const list of [group.beside.base, group.beside.next]) {
+    for (const [row, other] of [[first, second], [second, first]]) {
+      const [of, value, low, high, differ] = list.slice(5 * row, 5 * row + 5);
+      if (of !== other) continue;
+      const told = differ === null ? null : Boolean(differ);
+      return row === first ? [value, low, high, told] : [negative(value), negative(high), negative(low), told];
+    }
+  }
+  return null;
 }
 
 function apart(group, first, second) {
@@ -107,7 +113,7 @@ function drawSide() {
   const bands = new Set(rows.map((row) => board().rows.band[row]));
   const names = rows.map((row) => board().rows.name[row]);
   const words = [
-    "Differences are to the first subject. Those to the base and to the next subjects of the table are paired, with their interval; " +
+    "Differences are to the first subject. Those to the base and to the next subject of a ranking are paired, with their interval; " +
       "of other pairs the page knows the values and whether tie groups tell them apart. For any other pair: ",
     element("code", null, `saebench compare ${names.map((name) => `'${name}'`).join(" ")} --base '${names[0]}'`),
   ];

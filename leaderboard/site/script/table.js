@@ -2,7 +2,7 @@
 
 /* The table: header, rows, order. Rows are drawn as far as they are read, so that a long board opens at once. */
 
-const CHUNK = 60;
+const CHUNK = 40;
 const table = by("board");
 let drawnFor = "";
 let drawnRows = new Map();

@@ -22,11 +22,11 @@ function stateOf(group) {
   return view.states.get(group.id) || board().layout[group.id];
 }
 
-/* The leading group: the one whose ranks are shown. That of the sorted column, else the first that has ranks. */
+/* The leading group: the one whose ranks are shown. That of the sorted column, else the board's own. */
 function leading() {
   const groups = board().groups;
   const sorted = groups.find((group) => view.sort.startsWith(group.id + "/"));
-  return sorted || groups.find((group) => group.headline !== null) || groups[0];
+  return sorted || groups.find((group) => group.id === board().leading);
 }
 
 function encoded(text) {
