@@ -1,7 +1,7 @@
 """Questions whose answers a synthetic world knows, as labelled files that tasks read like any user's.
 
 Texts are single samples with numbers that no corpus of the world holds. Labels: whether a feature is on (sparse
-probing), which of mutually exclusive siblings is on (TPP), and whether each of two roots is on (SCR).
+probing, detection), which of mutually exclusive siblings is on (TPP), and whether each of two roots is on (SCR).
 """
 
 from __future__ import annotations
@@ -61,7 +61,18 @@ class Samples:
 
 
 def probing(samples: Samples, folder: Path) -> Params:
-    """Whether a feature is on, for features spread over the frequencies that have rows enough."""
+    """Whether a feature is on."""
+    return {"datasets": features_on(samples, folder), "context": 4, "train_rows": 256, "test_rows": 200}
+
+
+def detection(samples: Samples, folder: Path) -> Params:
+    """The same; numbers of samples have no words that could make a negative hard."""
+    names = features_on(samples, folder)
+    return {"concepts": names, "context": 4, "train_rows": 256, "test_rows": 200, "hard_rows": 0}
+
+
+def features_on(samples: Samples, folder: Path) -> list[str]:
+    """Files that ask whether a feature is on, for features spread over the frequencies that have rows enough."""
     usable = np.flatnonzero((samples.count >= ROWS) & (samples.count <= POOL - ROWS))
     usable = usable[np.argsort(-samples.count[usable], kind="stable")]
     chosen = usable[np.linspace(0, len(usable) - 1, PROBED).round().astype(int)]
@@ -71,7 +82,7 @@ def probing(samples: Samples, folder: Path) -> Params:
         rows = [(number, {"label": "on"}) for number in samples.first(on)]
         rows += [(number, {"label": "off"}) for number in samples.first(~on)]
         names.append(labelled_file(folder / f"feature-{feature}", rows, {"label": "label"}))
-    return {"datasets": names, "context": 4, "train_rows": 256, "test_rows": 200}
+    return names
 
 
 def siblings(samples: Samples, folder: Path) -> Params:
@@ -121,6 +132,7 @@ def labelled_file(stem: Path, rows: Iterable[tuple[int, Mapping[str, str]]], lab
 
 
 QUESTIONS: Mapping[str, Callable[[Samples, Path], Params]] = {
+    "detection@1": detection,
     "sparse_probing@1": probing,
     "tpp@1": siblings,
     "scr@1": crossed,

@@ -13,6 +13,7 @@ from planted import D, Planted, features, write_table
 from sklearn.metrics import roc_auc_score
 
 from saebench.activations.sets import ActivationSet
+from saebench.audit import questions
 from saebench.baselines.concepts.bow import Words
 from saebench.baselines.concepts.caa import LastTokens
 from saebench.baselines.concepts.diffmean import DiffMean
@@ -22,13 +23,15 @@ from saebench.baselines.concepts.probe import Probe
 from saebench.baselines.concepts.random_direction import RandomDirection
 from saebench.baselines.concepts.texts import ConceptTexts
 from saebench.baselines.controls import PermutedDecoder
+from saebench.baselines.oracle import Oracle
 from saebench.data.concepts import Concept, Sizes, concepts
 from saebench.data.read_concepts import read_concept
 from saebench.dictionaries.contract import Provenance
 from saebench.dictionaries.fakes import RandomLinear
 from saebench.errors import DataError, UnknownName
-from saebench.fakes import FakeConcept, FakeSubject
+from saebench.fakes import FakeConcept, FakeSubject, bench_of
 from saebench.lm.fakes import tiny_model, tiny_tokenizer
+from saebench.lm.model import load_model
 from saebench.run.evaluate import Settings, run_suite
 from saebench.tasks.detection.card import CARD, CONCEPTS, TEXTS
 from saebench.tasks.detection.params import DetectionParams
@@ -280,3 +283,19 @@ def test_what_cannot_be_asked_is_said_before_anything_is_computed(world, tmp_pat
     ):
         with pytest.raises(error, match=words):
             task.data(DetectionParams(concepts=names, **SIZES), lm, 0)
+
+
+def test_in_a_synthetic_world_the_oracle_knows_every_concept_and_is_above_the_rest(tmp_path, monkeypatch):
+    for name, value in (("POOL", 4096), ("ROWS", 60), ("PROBED", 6)):
+        monkeypatch.setattr(questions, name, value)
+    lm = load_model("synthetic:tiny")
+    bench = bench_of(lm, DetectionParams(**questions.questions_for("detection@1", lm.world, tmp_path)))
+    subjects = [
+        FakeSubject(Oracle.of(lm.world), "oracle", site="features"),
+        FakeConcept(DiffMean(), "diffmean", site="features"),
+        FakeConcept(Probe(), "probe", site="features"),
+        FakeSubject(RandomLinear.draw(lm.d_model, 64), "random", site="features"),
+    ]
+    found = {name: values(one)["auroc_max"] for name, one in Detection().run(subjects, bench).items()}
+    assert found["oracle"] == 1
+    assert min(found["diffmean"], found["probe"]) > 0.95 > found["random"]
