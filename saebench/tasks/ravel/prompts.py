@@ -11,7 +11,7 @@ from typing import Any
 
 from saebench.data.facts import SIDES, SLOT, Entity, Facts, Side, Template
 from saebench.data.layout import begin_and_pad
-from saebench.errors import InputError
+from saebench.errors import DataError
 from saebench.fingerprint import digest
 
 
@@ -95,10 +95,10 @@ def ask(
         test_share, seed: decide the side of an entity where the facts do not.
 
     Raises:
-        InputError: the tokenizer does not say where its tokens stand in the text.
+        DataError: the tokenizer does not say where its tokens stand in the text.
     """
     if not tokenizer.is_fast:
-        raise InputError("gives no character offsets, which find the entity's last token", field="tokenizer")
+        raise DataError("gives no character offsets, which find the entity's last token", field="tokenizer")
     begin, _ = begin_and_pad(tokenizer)
     special = set(tokenizer.all_special_ids)
     sides = facts.sides(seed, test_share)
