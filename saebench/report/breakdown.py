@@ -35,9 +35,9 @@ class Breakdown:
     clusters: int
     metrics: tuple[Metric, ...]
     by: str
-    """What a part is: "item", "cluster", or "first part of the item's name"."""
+    """What a part is: "item", "cluster" or "set", the first words of an item's name."""
     parts: tuple[Part, ...]
-    """All of them, or those at both ends of the first metric."""
+    """All of them, or those at both ends of the first metric; none where so few values occur that no end is told."""
     total: int
     """Number of parts."""
     quantiles: tuple[tuple[float, ...], ...]
@@ -78,9 +78,15 @@ def _breakdown(name: str, table: ItemTable, metrics: tuple[Metric, ...]) -> Brea
 
 
 def _labels(table: ItemTable) -> tuple[str, Sequence[str]]:
-    """What to take together: data sets where items are named `data set/item`, else clusters of several items."""
-    if all("/" in item for item in table.items):
-        return "first part of the item's name", [item.partition("/")[0] for item in table.items]
+    """What to take together: data sets where items are named `set/item` or `set/part/item`, else clusters of several.
+
+    Of a longer name as much counts as tells several sets apart.
+    """
+    paths = [item.split("/") for item in table.items]
+    for depth in range(1, min(map(len, paths))):
+        sets = ["/".join(path[:depth]) for path in paths]
+        if 1 < len(set(sets)) <= MOST_PARTS:
+            return "set", sets
     if len(table.items) > MOST_PARTS and len(set(table.clusters)) <= MOST_PARTS:
         return "cluster", table.clusters
     return "item", table.items
@@ -98,7 +104,9 @@ def _both_ends(values: FloatArray) -> FloatArray:
     """Lowest and highest parts by the first metric, lowest first; parts without a value are at neither end."""
     ordered = np.argsort(values, kind="stable")
     ordered = ordered[~np.isnan(values[ordered])]
-    return ordered if len(ordered) <= 2 * ENDS else np.concatenate([ordered[:ENDS], ordered[-ENDS:]])
+    if len(np.unique(values[ordered])) <= 2 * ENDS:
+        return ordered[:0]
+    return np.concatenate([ordered[:ENDS], ordered[-ENDS:]])
 
 
 def _quantiles(values: FloatArray) -> tuple[tuple[float, ...], ...]:

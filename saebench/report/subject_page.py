@@ -108,8 +108,8 @@ def _record(board: Board, row: Row) -> ResultRecord:
 
 def digits_of(part: Breakdown) -> list[int]:
     """Decimals of each metric of a breakdown."""
-    columns = zip(*(one.values for one in part.parts), strict=True)
-    return [decimals([Estimate(value, None, None, 0) for value in column]) for column in columns]
+    shown = [[*(one.values[at] for one in part.parts), *part.quantiles[at]] for at in range(len(part.metrics))]
+    return [decimals([Estimate(value, None, None, 0) for value in column]) for column in shown]
 
 
 def _reasons(entries: list[Entry]) -> list[str]:

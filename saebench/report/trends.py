@@ -62,13 +62,14 @@ def picture(trend: Trend) -> Picture | None:
     if not ends:
         return None
     bottom, top = min(ends), max(ends)
-    spread = top - bottom or 1.0
+    spread, middle = top - bottom, HEIGHT / 2
 
     def x(at: int) -> float:
         return round(MARGIN + at * (WIDTH - 2 * MARGIN) / max(1, len(trend.nights) - 1), 1)
 
     def y(value: float | None) -> float:
-        return round(HEIGHT - MARGIN - ((value or 0.0) - bottom) * (HEIGHT - 2 * MARGIN) / spread, 1)
+        part = ((value or 0.0) - bottom) / spread if spread else 0.5
+        return round(middle + (0.5 - part) * (HEIGHT - 2 * MARGIN), 1)
 
     lines: list[str] = []
     for at, night in enumerate(trend.nights):

@@ -59,6 +59,7 @@ class Entry:
     contrasts: tuple[Contrast, ...] = ()
     """The subjects that stand next to it, the base first."""
     parts: tuple[Breakdown, ...] = ()
+    """Of the first eval_seed."""
     trend: Trend | None = None
 
 

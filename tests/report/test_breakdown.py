@@ -24,6 +24,19 @@ def test_data_sets_in_the_names_of_items_are_taken_together():
     ]
 
 
+def test_of_a_longer_name_as_much_counts_as_tells_sets_apart():
+    own = table(["w/b/0", "w/b/1", "w/a/0"], "xyz", [1, 0, 3], [1, 3, 4])
+    (found,) = breakdowns({"trials": own}, [RATE])
+    assert [part.name for part in found.parts] == ["w/b", "w/a"]
+
+
+def test_yes_and_no_have_no_ends():
+    own = table([str(i) for i in range(200)], [str(i) for i in range(200)], np.arange(200) % 2, np.ones(200))
+    (found,) = breakdowns({"trials": own}, [RATE])
+    assert found.parts == ()
+    assert found.quantiles[0][3] == 0.5
+
+
 def test_a_part_where_nothing_counts_has_no_value():
     own = table(["x", "y"], ["x", "y"], [1, 0], [2, 0])
     (found,) = breakdowns({"trials": own}, [RATE])

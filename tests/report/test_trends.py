@@ -37,6 +37,15 @@ def test_lowest_and_highest_end_lie_on_the_margins_and_runs_at_equal_distances()
     assert heights[1] < heights[2] < heights[0]
 
 
+def test_what_never_changes_is_a_line_through_the_middle():
+    one, *rest = nights([0.3, 0.3])
+    flat = [
+        night.model_copy(update={"metrics": {"fvu": night.metrics["fvu"].model_copy(update={"low": 0.3, "high": 0.3})}})
+        for night in (one, *rest)
+    ]
+    assert {y for _, y in picture(trend_of(flat, "fvu")).dots} == {HEIGHT / 2}
+
+
 def test_an_undefined_night_stays_in_the_list_and_breaks_the_line():
     trend = trend_of(nights([0.3, 0.3, None, 0.3]), "fvu")
     assert [night.value.undefined for night in trend.nights] == [None, None, "broken", None]

@@ -44,7 +44,7 @@ function apart(group, first, second) {
 
 function signed(value, places) {
   const text = fixed(value, places);
-  return text.startsWith("\u2212") ? text : `+${text}`;
+  return value === 0 || text.startsWith("\u2212") ? text : `+${text}`;
 }
 
 /* The difference of a subject to the first one: paired with its interval where it was computed, else by value alone. */
