@@ -6,11 +6,10 @@ may be compared, one task in one suite with its data and parameters. Values of t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from saebench.fingerprint import canonical_json
 from saebench.report.breakdown import Breakdown
 from saebench.report.contrasts import Contrast
 from saebench.report.scales import Scale
@@ -157,11 +156,3 @@ def data_text(part: DataRecord) -> str:
     tokens = "" if part.tokens is None else f", {part.tokens:,} tokens"
     where = "" if part.part == part.name else f" ({part.part})"
     return f"{part.name}{where}: {part.documents:,} documents{tokens}"
-
-
-def unique(records: Sequence[ResultRecord]) -> list[ResultRecord]:
-    """One record for each id (the newest), in the order of their ids: the order of arrival never matters."""
-    newest: dict[str, ResultRecord] = {}
-    for record in sorted(records, key=lambda r: (r.provenance.finished, canonical_json(r.model_dump(mode="json")))):
-        newest[record.id] = record
-    return [newest[key] for key in sorted(newest)]

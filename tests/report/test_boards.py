@@ -6,7 +6,6 @@ from built_boards import boards, row_called, value_of
 from leaderboard_records import CARD, PANEL, TASK, metrics, panel, record
 from scored_panel import store_panel
 
-from saebench.report.view import unique
 from saebench.results.schema import SubmissionRecord
 from saebench.results.store import ResultStore
 
@@ -64,13 +63,6 @@ def test_several_eval_seeds_of_a_subject_are_one_row():
     assert len(board.rows) == 15
     found = value_of(board, board.groups[0], name, "loss_recovered")
     assert (found.value, found.undefined) == (None, "several eval_seeds, and per-item scores are missing")
-
-
-def test_the_newest_of_two_results_with_one_id_counts():
-    one = panel()[0]
-    later = one.provenance.model_copy(update={"finished": "2027-01-01T00:00:00Z"})
-    newer = one.model_copy(update={"provenance": later})
-    assert unique([newer, one]) == unique([one, newer]) == [newer]
 
 
 def test_kinds_follow_role_and_recipe():
