@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from saebench.results.items import FloatArray, ItemTable
 from saebench.tasks.contract import Metric
+
+Places = np.ndarray[Any, np.dtype[np.int64]]
 
 MOST_PARTS = 60
 """Parts that are listed one by one; of more, only their spread and both ends."""
@@ -65,9 +68,7 @@ def _breakdown(name: str, table: ItemTable, metrics: tuple[Metric, ...]) -> Brea
     np.minimum.at(first_seen, places, np.arange(len(labels)))
     sizes = np.bincount(places, minlength=len(names))
     values = np.stack([_values(metric, table, places, len(names)) for metric in metrics])
-    order = np.argsort(first_seen)
-    if len(names) > MOST_PARTS:
-        order = _both_ends(values[0])
+    order = _both_ends(values[0]) if len(names) > MOST_PARTS else np.argsort(first_seen)
     parts = tuple(
         Part(str(names[at]), int(sizes[at]), tuple(None if np.isnan(one) else float(one) for one in values[:, at]))
         for at in order
@@ -92,15 +93,15 @@ def _labels(table: ItemTable) -> tuple[str, Sequence[str]]:
     return "item", table.items
 
 
-def _values(metric: Metric, table: ItemTable, places: FloatArray, count: int) -> FloatArray:
+def _values(metric: Metric, table: ItemTable, places: Places, count: int) -> FloatArray:
     """The declared ratio over the items of each part, NaN where its denominator is zero."""
     top = np.bincount(places, weights=table.combine(metric.numerator), minlength=count)
     base = np.bincount(places, weights=table.combine(metric.denominator), minlength=count)
-    ratio = np.divide(top, base, out=np.full(count, np.nan), where=base != 0)
+    ratio: FloatArray = np.divide(top, base, out=np.full(count, np.nan), where=base != 0)
     return 1 - ratio if metric.complement else ratio
 
 
-def _both_ends(values: FloatArray) -> FloatArray:
+def _both_ends(values: FloatArray) -> Places:
     """Lowest and highest parts by the first metric, lowest first; parts without a value are at neither end."""
     ordered = np.argsort(values, kind="stable")
     ordered = ordered[~np.isnan(values[ordered])]
