@@ -97,7 +97,7 @@ def read_file(path: Path, most: int, name: str) -> bytes:
     except OSError as error:
         raise refusal(f"cannot be read ({error.strerror})", name) from error
     if len(content) > most:
-        raise refusal(too_large("a file" if most == limits.FILE_BYTES else "an archive", most), name)
+        raise refusal(too_large("an archive" if most == limits.ARCHIVE_BYTES else "a file", most), name)
     return content
 
 

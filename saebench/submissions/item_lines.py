@@ -20,6 +20,7 @@ import numpy as np
 
 from saebench.results.items import LABELS, PARTNER, ItemTable
 from saebench.submissions import limits
+from saebench.submissions.layout import too_large
 from saebench.submissions.refusing import refusal, shown
 from saebench.submissions.strict_json import UNWANTED, decode, measure
 
@@ -57,7 +58,7 @@ def from_lines(data: bytes, file: str) -> dict[str, ItemTable]:
     if len(lines) > limits.ROWS + 1:
         raise refusal(f"more than {limits.ROWS:,} items", file)
     if max(map(len, lines)) > limits.LINE_BYTES:
-        raise refusal(f"a line of more than {limits.LINE_BYTES // 1024} KiB", file)
+        raise refusal(too_large("a line", limits.LINE_BYTES), file)
     measure(data, file, limits.LINE_DEPTH)
     columns = _header(decode(lines[0], file), file)
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in columns}

@@ -118,4 +118,5 @@ def require_all(paths: Iterable[str]) -> None:
 
 def too_large(what: str, most: int) -> str:
     """The message for a limit on bytes."""
-    return f"{what} may have at most {most / limits.MEBIBYTE:.0f} MiB"
+    whole = f"{most // limits.MEBIBYTE} MiB" if most >= limits.MEBIBYTE else f"{most / 1024:.0f} KiB"
+    return f"{what} may have at most {whole}"

@@ -11,6 +11,7 @@ import re
 from typing import Any, Never
 
 from saebench.submissions import limits
+from saebench.submissions.layout import too_large
 from saebench.submissions.refusing import refusal, shown
 
 STRING = re.compile(rb'"(?:[^"\\\x00-\x1f]|\\.)*+(?:"|(.*))', re.DOTALL)
@@ -30,7 +31,7 @@ def parse_json(data: bytes, file: str, most: int) -> Any:
         SubmissionError: it is not JSON, or breaks a rule above; `file` names it.
     """
     if len(data) > most:
-        raise refusal(f"more than {most / limits.MEBIBYTE:.0f} MiB", file)
+        raise refusal(too_large("it", most), file)
     measure(data, file, limits.JSON_DEPTH)
     value = decode(data, file)
     require_plain(value, file)

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from saebench.submissions import limits
+from saebench.submissions.layout import too_large
 from saebench.submissions.refusing import refusal, shown
 from saebench.submissions.strict_json import require_plain
 
@@ -24,7 +25,7 @@ def parse_yaml(data: bytes, file: str) -> dict[str, Any]:
         SubmissionError: it is not YAML, no mapping, or breaks a rule above; `file` names it.
     """
     if len(data) > limits.YAML_BYTES:
-        raise refusal(f"more than {limits.YAML_BYTES // 1024} KiB", file)
+        raise refusal(too_large("it", limits.YAML_BYTES), file)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
