@@ -21,13 +21,11 @@ class Message:
 
 @dataclass(frozen=True)
 class Question:
-    """A chat that waits for its next turn. Judges answer at temperature 0."""
+    """A chat that waits for its next turn. Judges answer at temperature 0; endpoints are also sent a seed, always 0."""
 
     messages: tuple[Message, ...]
     max_tokens: int = 256
     """Longest answer, in tokens of the judge."""
-    seed: int = 0
-    """Sent to endpoints, which may honour it; another seed is another question."""
 
     def to_json(self) -> dict[str, Any]:
         """What is asked, as a JSON object."""
@@ -35,7 +33,7 @@ class Question:
             "messages": [{"role": one.role, "content": one.content} for one in self.messages],
             "max_tokens": self.max_tokens,
             "temperature": 0,
-            "seed": self.seed,
+            "seed": 0,
         }
 
 
