@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -101,15 +102,9 @@ def fragment(page: Chrome) -> dict[str, str]:
     return {key: unquote(value) for key, _, value in (part.partition("=") for part in text.split("&") if part)}
 
 
-def picture(page: Chrome, folder: Path, name: str) -> Path:
+def picture(page: Chrome, file: Path) -> None:
     """A screenshot of the whole page, for looking at."""
-    tall = page.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
-    clip = {"x": 0, "y": 0, "width": tall["width"], "height": min(tall["height"], 4000), "scale": 1}
-    shot = page.execute_cdp_cmd(
-        "Page.captureScreenshot", {"format": "png", "captureBeyondViewport": True, "clip": clip}
-    )
-    import base64
-
-    path = folder / f"{name}.png"
-    path.write_bytes(base64.b64decode(shot["data"]))
-    return path
+    whole = page.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
+    clip = {"x": 0, "y": 0, "width": whole["width"], "height": min(whole["height"], 4000), "scale": 1}
+    wanted = {"format": "png", "captureBeyondViewport": True, "clip": clip}
+    file.write_bytes(base64.b64decode(page.execute_cdp_cmd("Page.captureScreenshot", wanted)["data"]))

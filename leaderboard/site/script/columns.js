@@ -100,7 +100,7 @@ function drawRank(cell, group, row) {
 }
 
 function why(note, text, sign) {
-  const link = element("a", { class: "why", href: `#note-${note}`, title: REASONS[note] });
+  const link = element("a", { class: sign ? "why" : "why bare", href: `#note-${note}`, title: REASONS[note] });
   if (sign) link.append(element("span", { "aria-hidden": "true" }, sign));
   link.append(hidden(text), element("sup", null, note));
   return link;

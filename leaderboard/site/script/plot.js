@@ -227,7 +227,7 @@ function drawPlots() {
     const series = seriesOf(placed);
     const both = trained.length > 1 && trained.length < placed.length;
     const parts = both ? [["Trained dictionaries", trained, series.trained]] : [];
-    if (placed.length) parts.push(["All subjects", placed, both ? series.others : series.$names]);
+    if (placed.length) parts.push([both ? "All subjects" : "Subjects of the table", placed, both ? series.others : series.$names]);
     panels.classList.toggle("two", parts.length > 1);
     const holders = parts.map(([title]) => {
       const holder = element("div", { class: "plot" });
