@@ -58,15 +58,14 @@ class Cost:
         return asdict(self)
 
 
-def check(spec: str, suite: Suite, settings: Settings, progress: Progress | None = None) -> list[CheckReport]:
+def check(spec: str, scene: Scene, settings: Settings, progress: Progress | None = None) -> list[CheckReport]:
     """Conformance of the dictionary, or of each member of a set or pair, on activations of the model.
 
     Raises:
         CheckpointError, SiteError: it cannot be loaded, or does not fit the site.
     """
     members = members_of(spec) if parse(spec).prefix in GROUPS else [spec]
-    lm = settings.lm or suite.lm
-    return [check_subject(one, lm=lm, site=settings.site, device=settings.device, progress=progress) for one in members]
+    return [check_subject(one, lm=scene.lm, site=settings.site, progress=progress) for one in members]
 
 
 def estimate(scene: Scene, plan: Plan, settings: Settings) -> list[Cost]:

@@ -82,7 +82,7 @@ def bundle(
     TO/NAME/submission.yaml as TODO: fill it in and give the command once more, which computes nothing anew.
     """
     from saebench import submitting
-    from saebench.run.evaluate import Settings, plan_suite
+    from saebench.run.evaluate import Settings, plan_suite, set_scene
     from saebench.run.suite import load_suite
 
     chosen, settings = load_suite(suite), Settings(out, lm, site, device=device, batch_size=batch_size)
@@ -92,14 +92,15 @@ def bundle(
     answers = submitting.card_answers(card, required=True) if card else {}
     answers |= {key: value for key, value in given.items() if value is not None}
 
-    reports = submitting.check(subject, chosen, settings, console.progress())
+    scene = set_scene(chosen, settings, console.progress())
+    reports = submitting.check(subject, scene, settings, console.progress())
     for report in reports:
         for finding in report.findings:
             mark = "ok " if finding.ok else "BAD"
             console.err.print(f"{mark} {finding.name}: {finding.detail}", markup=False, soft_wrap=True)
     if bad := [finding.name for report in reports for finding in report.findings if not finding.ok]:
         raise CheckpointError(f"{', '.join(bad)} failed", file=subject, remedy="'saebench check' tells more")
-    scene, plan = plan_suite([subject], chosen, settings, console.progress())
+    _, plan = plan_suite([subject], chosen, settings, console.progress(), scene)
     costs = submitting.estimate(scene, plan, settings)
     for line in cost_lines(costs):
         console.err.print(line, markup=False, soft_wrap=True)

@@ -47,7 +47,7 @@ class CheckReport:
 def check_subject(
     subject: str,
     *,
-    lm: str | None = None,
+    lm: str | LanguageModel | None = None,
     site: str | None = None,
     device: str = "auto",
     progress: Progress | None = None,
@@ -73,7 +73,7 @@ def check_subject(
 
         if where is None:
             raise UsageError(f"'{subject}' does not say at which site it was trained: name it with --site")
-        model = load_model(lm, device=device)
+        model = load_model(lm, device=device) if isinstance(lm, str) else lm
         (progress or Silent()).note(f"{model.name}, {where}")
         require_site(dictionary, model, where, subject)
         x, source = sample_activations(model, where), f"{model.name} at {where}"
@@ -94,7 +94,7 @@ def check_subject(
     return CheckReport(facts, tuple(check_dictionary(dictionary, x)))
 
 
-def check_method(subject: str, lm: str | None, site: str | None, device: str) -> CheckReport:
+def check_method(subject: str, lm: str | LanguageModel | None, site: str | None, device: str) -> CheckReport:
     """Fit a concept method on a toy lesson and check what comes of it."""
     from saebench.baselines.concepts.conformance import check_concept, toy_lesson
     from saebench.lm.fakes import tiny_model
@@ -103,7 +103,8 @@ def check_method(subject: str, lm: str | None, site: str | None, device: str) ->
     method = method_of(parse(subject))
     if lm is not None and site is None:
         raise UsageError(f"'{subject}' can be fitted at any site: name one with --site")
-    model = tiny_model("llama") if lm is None else load_model(lm, device=device)
+    named = load_model(lm, device=device) if isinstance(lm, str) else lm
+    model = named or tiny_model("llama")
     where = site or f"blocks.{model.n_layers // 2}.hook_resid_post"
     facts = {
         "subject": subject,
