@@ -13,6 +13,7 @@ from saebench.baselines.concepts.random_direction import RandomDirection
 from saebench.dictionaries.fakes import RandomLinear
 from saebench.errors import ConfigError
 from saebench.fakes import FakeConcept, FakeSubject, bench_of
+from saebench.judges.fakes import fake_endpoint
 from saebench.tasks.contract import Scores
 from saebench.tasks.steering.card import CARD, PROMPTS, ROWS
 from saebench.tasks.steering.task import Steering
@@ -94,13 +95,13 @@ def test_a_direction_too_weak_to_change_a_word_has_the_plain_models_scores(lm, t
 def test_subjects_at_equal_kl_are_compared_where_they_get_there(lm, tmp_path):
     made = run(lm, settings(tmp_path, factors=(1.0, 20.0)), concept(DiffMean(), "diffmean"))["diffmean"]
     kl = made.details["concepts"]["circle"]["kl_by_factor"]
-    assert kl[0] < 0.1 < 1 < kl[1]
-    assert value(made, "concept_kl_0.1") < value(made, "concept_kl_0.3") < value(made, "concept_kl_1")
+    assert kl[0] < 0.1 < 2 < kl[1]
+    assert value(made, "concept_kl_0.3") < value(made, "concept_kl_1") < value(made, "concept_kl_2")
     weak = run(lm, settings(tmp_path, factors=(0.01,)), concept(DiffMean(), "weak"))["weak"]
     found = summarise(CARD, weak)
-    assert found["harmonic_kl_0.3"].value is None
-    assert "no concept gets to 0.3" in (found["harmonic_kl_0.3"].undefined or "")
-    assert found["reached_kl_0.3"].value == 0
+    assert found["harmonic_kl_1"].value is None
+    assert "no concept gets to 1 nats" in (found["harmonic_kl_1"].undefined or "")
+    assert found["reached_kl_1"].value == 0
 
 
 def test_a_prompt_does_not_choose_the_factor_it_is_reported_at(lm, tmp_path):
@@ -209,3 +210,39 @@ def test_the_plan_is_told_of_concepts_and_instructions(lm, tmp_path):
     changed = Steering().data(settings(tmp_path), lm, 1)
     assert changed[0].fingerprint != records[0].fingerprint
     assert changed[1].fingerprint == records[1].fingerprint
+
+
+def sees_the_concept(messages) -> str:
+    """A judge who looks for letters of the concept, and finds every text fluent and on its subject."""
+    text = messages[-1].content.rpartition("Text: ")[2]
+    about_concept = "Example 1:" in messages[-1].content
+    return f"So it is.\nRating: [[{2 if not about_concept or set(text) & set(CONCEPT) else 0}]]"
+
+
+def test_a_judge_rates_the_reported_texts_and_the_plain_models(lm, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAEBENCH_CACHE", str(tmp_path / "cache"))
+    with fake_endpoint(sees_the_concept) as endpoint:
+        made = run(lm, settings(tmp_path, judge=endpoint.judge), concept(DiffMean(), "diffmean"))["diffmean"]
+    assert value(made, "judge_concept") == value(made, "judge_harmonic") == 2
+    assert value(made, "judge_plain_harmonic") == 0
+    assert value(made, "judge_unread") == 0
+    assert len(endpoint.requests) <= 3 * 2 * 4
+
+
+def test_a_judge_who_talks_nonsense_is_counted_and_one_who_fails_is_no_score(lm, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAEBENCH_CACHE", str(tmp_path / "cache"))
+    with fake_endpoint(lambda messages: "Who knows?") as endpoint:
+        made = run(lm, settings(tmp_path, judge=endpoint.judge), concept(DiffMean(), "diffmean"))["diffmean"]
+    assert value(made, "judge_harmonic") == 0
+    assert value(made, "judge_unread") == 1
+    with fake_endpoint(lambda messages: 400) as endpoint:
+        made = run(lm, settings(tmp_path, judge=endpoint.judge), concept(DiffMean(), "diffmean"))["diffmean"]
+    assert "no answer" in (summarise(CARD, made)["judge_harmonic"].undefined or "")
+    assert sum(made.details["judge"]["failures"].values()) == 2 * 3 * 4
+    assert value(made, "concept_gain") > 1.9
+
+
+def test_without_judge_and_questions_their_metrics_say_so(lm, tmp_path):
+    found = summarise(CARD, run(lm, settings(tmp_path), concept(DiffMean(), "diffmean"))["diffmean"])
+    assert found["judge_harmonic"].undefined == "no judge is named: judge"
+    assert found["side_effect"].undefined == "no questions are named: side_effect"

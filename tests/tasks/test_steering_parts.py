@@ -12,6 +12,7 @@ from saebench.lm.fakes import tiny_model
 from saebench.tasks.steering.curve import COLUMNS, Curve
 from saebench.tasks.steering.detectors import detector_of, held_out, taught
 from saebench.tasks.steering.interventions import edit_of
+from saebench.tasks.steering.judging import rating
 from saebench.tasks.steering.measures import fluency, harmonic, kept, novel, standing
 from saebench.tasks.steering.prompting import drawn, prompt_ids
 from saebench.tasks.steering.reading import loss_of, represented
@@ -126,11 +127,11 @@ def test_detectors_learn_words_and_activations_and_survive_being_kept():
     means, readable = represented(lm, "blocks.1.hook_resid_post", texts, 16)
     assert readable.all()
     for kind in ("words", "probe"):
-        made = taught(kind, texts, y, lm, "blocks.1.hook_resid_post", 16)
+        made = taught(kind, texts, y, ["a rope", "the end"], lm, "blocks.1.hook_resid_post", 16)
         assert float(made["auroc"]) > 0.95
         chances = detector_of(made).probability(texts, means)
         assert chances[y == 1].min() > chances[y == 0].max()
-        noise = taught(kind, texts, draw.permutation(y), lm, "blocks.1.hook_resid_post", 16)
+        noise = taught(kind, texts, draw.permutation(y), [], lm, "blocks.1.hook_resid_post", 16)
         assert abs(float(noise["auroc"]) - 0.5) < 0.35
 
 
@@ -190,3 +191,22 @@ def test_a_file_of_instructions_is_read_and_an_empty_one_refused(tmp_path):
     with pytest.raises(DataError, match="cannot be read"):
         instructions(str(tmp_path / "missing.txt"))
     assert len(set(INSTRUCTIONS)) == len(INSTRUCTIONS) >= 40
+
+
+@pytest.mark.parametrize(
+    ("answer", "value"),
+    [
+        ("It is there. Rating: [[1]].", 1),
+        ("Rating: 2", 2),
+        ("Rating: **0**", 0),
+        ("Rating: 3", None),
+        ("no number", None),
+        ("Rating: 2\nRating: [[1.5]]", 1.5),
+        ("Rating: 1\nbecause it is", 1),
+        ("Rating:", None),
+        ("Rating: two", None),
+        ("Rating: -1", None),
+    ],
+)
+def test_a_rating_is_read_behind_the_last_mark(answer, value):
+    assert rating(answer) == value

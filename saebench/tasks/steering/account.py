@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from saebench.answers.examination import Examination
 from saebench.tasks.contract import ItemTable, Scores
-from saebench.tasks.steering.card import CARD, COUNTED, LEVELS, PROMPTS, ROWS
+from saebench.tasks.steering.card import CARD, COUNTED, JUDGE_WEIGHTS, LEVELS, PROMPTS, QUESTIONS, ROWS
 from saebench.tasks.steering.curve import COLUMNS, SCORED, Curve
 from saebench.tasks.steering.params import SteeringParams
+from saebench.tasks.steering.side_effects import side_table
 from saebench.tasks.steering.trial import Trial
 
 Array = np.ndarray[Any, Any]
@@ -27,6 +29,7 @@ class Outcome:
         texts: what was said, text `[factors, P]`.
         unit: what a factor multiplies, in units of the activation.
         notes: about the fit.
+        right: of each question about side effects, 1 where it is answered right; None where none is asked.
         seconds: fit, generation and scores.
     """
 
@@ -34,41 +37,67 @@ class Outcome:
     texts: Array
     unit: float
     notes: Mapping[str, Any]
+    right: Array | None
     seconds: float
 
     def arrays(self) -> dict[str, Array]:
         """What `of` reads back."""
         facts = {"unit": self.unit, "notes": dict(self.notes), "seconds": self.seconds}
-        return {"texts": self.texts, "facts": np.array(json.dumps(facts)), **self.curve.values}
+        side = {} if self.right is None else {"right": self.right}
+        return {"texts": self.texts, "facts": np.array(json.dumps(facts)), **side, **self.curve.values}
 
     @classmethod
     def of(cls, arrays: Mapping[str, Array]) -> Outcome:
         """The outcome whose `arrays` these are."""
         facts = json.loads(str(arrays["facts"]))
         curve = Curve({name: arrays[name] for name in COLUMNS})
-        return cls(curve, arrays["texts"], facts["unit"], facts["notes"], facts["seconds"])
+        return cls(curve, arrays["texts"], facts["unit"], facts["notes"], arrays.get("right"), facts["seconds"])
 
 
-def finish(outcomes: Mapping[str, Outcome | None], trials: Sequence[Trial], params: SteeringParams) -> Scores:
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """What a judge said of one subject's texts: columns over all rows, and why questions have no answer, counted."""
+
+    judge: str
+    columns: Mapping[str, Array]
+    failures: Mapping[str, int]
+
+
+def finish(
+    outcomes: Mapping[str, Outcome | None],
+    trials: Sequence[Trial],
+    params: SteeringParams,
+    exam: Examination | None = None,
+    judgement: Judgement | None = None,
+) -> Scores:
     """Item tables and details of one subject.
 
     Args:
         outcomes: by concept; None where it is excluded.
         trials: every concept.
         params: the settings.
+        exam: the questions about side effects, where they were asked.
+        judgement: of the reported texts, where a judge was asked.
     """
-    seconds = [one.seconds for one in outcomes.values() if one is not None]
-    parts = [rows_of(trial, outcomes[trial.concept.name]) for trial in trials]
+    made = [outcomes[trial.concept.name] for trial in trials]
+    parts = [rows_of(trial, outcome) for trial, outcome in zip(trials, made, strict=True)]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    columns |= judgement.columns if judgement else {}
     items = tuple(f"{trial.concept.name}/{trial.own[place]}" for trial in trials for place in trial.reported)
     families = tuple(trial.concept.family for trial in trials for _ in trial.reported)
+    tables = {ROWS: ItemTable(items, families, columns), PROMPTS: ItemTable(items, items, columns)}
+    if exam:
+        names = [trial.concept.name for trial in trials]
+        tables[QUESTIONS] = side_table(exam, names, [one.right if one else None for one in made])
+    seconds = [one.seconds for one in made if one]
     return Scores(
-        tables={ROWS: ItemTable(items, families, columns), PROMPTS: ItemTable(items, items, columns)},
+        tables=tables,
         details={
-            "concepts": {trial.concept.name: told(trial, outcomes[trial.concept.name], params) for trial in trials}
+            "concepts": {trial.concept.name: told(trial, one, params) for trial, one in zip(trials, made, strict=True)},
+            "judge": {"judge": judgement.judge, "failures": dict(judgement.failures)} if judgement else None,
         },
         cost={"seconds_per_concept": float(np.mean(seconds))} if seconds else {},
-        undefined=undefined(columns, trials),
+        undefined=undefined(tables, trials),
     )
 
 
@@ -98,14 +127,21 @@ def rows_of(trial: Trial, outcome: Outcome | None) -> dict[str, Array]:
     return columns
 
 
-def undefined(columns: Mapping[str, Array], trials: Sequence[Trial]) -> dict[str, str]:
+def undefined(tables: Mapping[str, ItemTable], trials: Sequence[Trial]) -> dict[str, str]:
     """Metrics that cannot be had, with the reason."""
-    if not columns[COUNTED].any():
+    if not tables[ROWS].columns[COUNTED].any():
         return no_metric("; ".join(f"{trial.concept.name}: {trial.excluded}" for trial in trials))
     reasons = {f"reached_{level}": f"no concept gets to {level} nats a token at any factor" for level in LEVELS}
-    reasons["kl_counted"] = "no text has a token"
-    weights = {metric.name: next(iter(metric.denominator)) for metric in CARD.metrics}
-    return {name: reasons[weight] for name, weight in weights.items() if not columns[weight].any()}
+    reasons |= {"kl_counted": "no text has a token", "asked": "no questions are named: side_effect"}
+    judged = "judge_answered" in tables[ROWS].columns
+    reasons |= dict.fromkeys(JUDGE_WEIGHTS, "the judge has no answer" if judged else "no judge is named: judge")
+    found = {}
+    for metric in CARD.metrics:
+        (weight,) = metric.denominator
+        columns = tables[metric.table].columns if metric.table in tables else {}
+        if weight not in columns or not columns[weight].any():
+            found[metric.name] = reasons[weight]
+    return found
 
 
 def no_metric(reason: str) -> dict[str, str]:

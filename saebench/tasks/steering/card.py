@@ -7,8 +7,10 @@ from saebench.tasks.steering.curve import SCORED
 
 ROWS, PROMPTS = "rows", "prompts"
 """The same rows, clustered by the source of the concept's texts, and each a cluster of its own."""
+QUESTIONS = "questions"
+"""A concept and a question of the lm-eval task that side effects are looked for in."""
 COUNTED = "counted"
-LEVELS = {"0.1": 0.1, "0.3": 0.3, "1": 1.0}
+LEVELS = {"0.3": 0.3, "1": 1.0, "2": 2.0}
 """KL divergences at which all subjects are compared, in nats a token, by the name that they have in metrics."""
 HEADLINE = "steering_harmonic_offline"
 TOP = 2.0
@@ -20,6 +22,14 @@ WORDS = {
     "model's texts)",
     "fluency": f"2 x share of tokens that are not repeated x predictability of those under the plain model, {SCALE}",
     "harmonic": "the harmonic mean of concept, instruction and fluency score, 0 where one of them is 0",
+}
+
+JUDGE_WEIGHTS = ("judge_answered", "judge_plain_answered")
+JUDGED = {
+    "concept": "whether the concept is in the text",
+    "instruction": "whether the text is about the instruction",
+    "fluency": "whether the text is fluent",
+    "harmonic": "concept, instruction and fluency: the harmonic mean, 0 where one of them is 0",
 }
 
 
@@ -141,6 +151,45 @@ METRICS = (
         )
         for score in SCORED
     ),
+    *(
+        _mean(
+            f"judge_{score}",
+            f"What a judge says of {what}, {SCALE}; at the factor that was chosen without it, of texts with answers to "
+            "all questions.",
+            f"judge_{score}",
+            weight="judge_answered",
+            direction="up",
+        )
+        for score, what in JUDGED.items()
+    ),
+    _mean(
+        "judge_plain_harmonic",
+        "judge_harmonic of the plain model's text.",
+        "judge_plain_harmonic",
+        weight="judge_plain_answered",
+    ),
+    _mean(
+        "judge_unread",
+        "Share of the judge's answers that cannot be read; each of them counts as 0.",
+        "judge_unread",
+        weight="judge_answered",
+        direction="down",
+        high=1.0,
+    ),
+    _mean(
+        "side_effect",
+        "Share of questions of an lm-eval task that the steered model answers right, at the chosen factor, minus that "
+        "of the plain model.",
+        "right",
+        minus="clean",
+        weight="asked",
+        direction="up",
+        low=-1.0,
+        high=1.0,
+        table=QUESTIONS,
+    ),
+    _mean("side_accuracy", "That share for the steered model.", "right", weight="asked", high=1.0, table=QUESTIONS),
+    _mean("side_accuracy_clean", "That of the plain model.", "clean", weight="asked", high=1.0, table=QUESTIONS),
     _mean("detector_auroc", "AUROC of the detector on held-out texts.", "detector_auroc", high=1.0),
 )
 
@@ -157,15 +206,19 @@ CARD = Card(
         "concept_gain",
         "instruction_score",
         "fluency_score",
-        "harmonic_kl_0.3",
+        "harmonic_kl_1",
         "kl",
     ),
-    paired_by={ROWS: "concept and instruction", PROMPTS: "concept and instruction"},
+    paired_by={
+        ROWS: "concept and instruction",
+        PROMPTS: "concept and instruction",
+        QUESTIONS: "concept and question",
+    },
     control_order=(
         "methods that saw labels are above a random direction",
         "a random direction is at the plain model's harmonic score or below",
         "asking in words is above the plain model",
     ),
-    expected=(Above(HEADLINE, "trained", "random"), Above("harmonic_kl_0.3", "trained", "random")),
+    expected=(Above(HEADLINE, "trained", "random"), Above("harmonic_kl_1", "trained", "random")),
     cost_note="For each subject and concept, factors x prompts continuations beside as many unsteered twins.",
 )

@@ -1,7 +1,8 @@
 """Detectors of a concept in a text, which know neither the method nor the activations that were steered.
 
 A detector reads words: either a bag of them, or the plain model's mean activation over them at a later site. It is
-fitted on texts that no method is fitted on, and judged on yet others.
+fitted on texts that no method is fitted on, and judged on yet others. The plain model's answers to other instructions
+are negatives besides, since a detector of headlines that has seen headlines alone takes an essay for anything.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Probe:
 
     @classmethod
     def fit(cls, means: FloatArray, y: IntArray) -> Probe:
-        """Fit on standardised means, with the penalty of the best log loss in five folds."""
+        """Fit on standardised means, classes of equal weight, with the penalty of the best log loss in five folds."""
         from sklearn.linear_model import LogisticRegressionCV
 
         scale = means.std(0)
@@ -76,6 +77,7 @@ class Probe:
             l1_ratios=(0.0,),
             use_legacy_attributes=False,
             max_iter=ITERATIONS,
+            class_weight="balanced",
         )
         model.fit((means - means.mean(0)) / scale, y)
         weights = model.coef_[0] / scale
@@ -98,16 +100,20 @@ def detector_of(arrays: Arrays) -> Detector:
     return Probe(arrays["weights"], offset)
 
 
-def taught(kind: Kind, texts: Sequence[str], y: IntArray, lm: LanguageModel, site: str, context: int) -> Arrays:
+def taught(
+    kind: Kind, texts: Sequence[str], y: IntArray, others: Sequence[str], lm: LanguageModel, site: str, context: int
+) -> Arrays:
     """A detector as arrays, with its `auroc` on every third text of either class, which does not fit it.
 
     Args:
         kind: which.
         texts, y: in an order that is already random, with labels 0 and 1; three of each class and more.
+        others: texts that do not bear the concept, to be fitted on as well.
         lm, site, context: how texts are read.
     """
+    held = np.append(held_out(y), np.zeros(len(others), dtype=np.bool_))
+    texts, y = [*texts, *others], np.append(y, np.zeros(len(others), dtype=np.int64))
     means, _ = represented(lm, site, texts, context)
-    held = held_out(y)
     fit, judged = np.flatnonzero(~held), np.flatnonzero(held)
     detector: Words | Probe
     if kind == "words":

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, PositiveFloat
+from pydantic import Field, PositiveFloat, PositiveInt
 
+from saebench.judges import JudgeName
 from saebench.tasks.contract import Params
 from saebench.tasks.steering.detectors import Kind
 from saebench.tasks.steering.interventions import Mode
@@ -52,3 +53,10 @@ class SteeringParams(Params):
     steered site and the last block."""
     least_auroc: float = Field(default=0.8, ge=0.5, le=1)
     """A concept whose detector tells held-out texts apart worse than this is not counted."""
+    judge: JudgeName = ""
+    """Who rates the reported texts besides, after AxBench's rubric: openai:URL#MODEL?key=VARIABLE, hf:NAME or
+    replay:FILE (`saebench.judges.spec`). It chooses no factor."""
+    side_effect: str = ""
+    """Questions that are answered at the chosen factor: a packaged set, or a multiple-choice task of lm-eval."""
+    side_limit: PositiveInt = 200
+    """At most so many of them."""

@@ -10,7 +10,7 @@ from saebench.lm.model import LanguageModel
 from saebench.lm.steering import Prompts
 
 EXAMPLES = 3
-"""Positive training texts that the prompt which asks for a concept shows."""
+"""Positive training texts that stand for a concept where it is asked for or judged."""
 LETTERS = 200
 """Characters of each of them."""
 ASKING = "Here are some texts:\n\n{texts}\n\nWrite like these texts, and about the same things. {instruction}"
@@ -41,7 +41,11 @@ def drawn(instructions: Sequence[str], count: int, concept: str, seed: int) -> l
     return sorted(range(len(instructions)), key=key)[:count]
 
 
+def shown(examples: Sequence[str]) -> tuple[str, ...]:
+    """The beginnings of the first few texts."""
+    return tuple(one[:LETTERS].strip() for one in examples[:EXAMPLES])
+
+
 def asking(instruction: str, examples: Sequence[str]) -> str:
     """The instruction, after texts that bear the concept and the request to write like them."""
-    texts = "\n\n".join(one[:LETTERS].strip() for one in examples[:EXAMPLES])
-    return ASKING.format(texts=texts, instruction=instruction)
+    return ASKING.format(texts="\n\n".join(examples), instruction=instruction)

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from saebench.answers.examination import Examination, examine
+from saebench.answers.rows import AskedRows
 from saebench.baselines.concepts.direction import ConceptDirection
 from saebench.baselines.concepts.fitting import fitted
 from saebench.baselines.concepts.latents import BestLatent, OutputLatent
@@ -26,6 +28,7 @@ from saebench.data.instructions import instructions
 from saebench.data.read_concepts import ReadConcept, read_concept
 from saebench.errors import ConfigError, DataError, SubjectFailed
 from saebench.fingerprint import digest
+from saebench.judges import open_judge
 from saebench.lm.model import LanguageModel
 from saebench.results.schema import DataRecord
 from saebench.tasks.contract import Bench, Params, Request, Scores, Subject, Task
@@ -33,7 +36,9 @@ from saebench.tasks.steering.account import Outcome, finish, no_metric
 from saebench.tasks.steering.card import CARD
 from saebench.tasks.steering.curve import COLUMNS, Curve
 from saebench.tasks.steering.interventions import edit_of
+from saebench.tasks.steering.judging import judgement
 from saebench.tasks.steering.params import SteeringParams
+from saebench.tasks.steering.side_effects import questions_of, right_under
 from saebench.tasks.steering.trial import Trial, answers, steered, trial_of
 
 LICENCE = "Apache-2.0"
@@ -49,6 +54,7 @@ class Steering(Task):
 
     def __init__(self) -> None:
         self._made: dict[tuple[SteeringParams, str, int], tuple[ReadConcept, ...]] = {}
+        self._questions: dict[tuple[SteeringParams, str, int], AskedRows] = {}
 
     def data(self, params: Params, lm: LanguageModel, eval_seed: int) -> tuple[DataRecord, ...]:
         """The concepts and the instructions.
@@ -72,7 +78,9 @@ class Steering(Task):
             packing={"layout": "one instruction a prompt"},
             mask_rule="nothing is read of them",
         )
-        return (*(one.record() for one in self.concepts(params, lm, eval_seed)), told)
+        asked_besides = self.questions(params, lm, eval_seed)
+        besides = (asked_besides.record(),) if asked_besides else ()
+        return (*(one.record() for one in self.concepts(params, lm, eval_seed)), told, *besides)
 
     def concepts(self, params: SteeringParams, lm: LanguageModel, eval_seed: int) -> tuple[ReadConcept, ...]:
         """The concepts as the model reads them, read once for each setting."""
@@ -84,6 +92,15 @@ class Steering(Task):
                 for one in concepts(params.concepts, sizes, eval_seed)
             )
         return self._made[key]
+
+    def questions(self, params: SteeringParams, lm: LanguageModel, eval_seed: int) -> AskedRows | None:
+        """The questions about side effects, where there are any."""
+        if not params.side_effect:
+            return None
+        key = (params, lm.tokenizer_hash, eval_seed)
+        if key not in self._questions:
+            self._questions[key] = questions_of(lm, params.side_effect, params.side_limit, eval_seed)
+        return self._questions[key]
 
     def needs(self, subject: Subject) -> tuple[Request, ...]:
         return ()
@@ -98,6 +115,8 @@ class Steering(Task):
         if told.topics.lacking:
             nothing = Scores({}, undefined=no_metric(told.topics.lacking))
             return {subject.fingerprint: nothing for subject in subjects}
+        questions = self.questions(params, bench.lm, bench.eval_seed)
+        exam = examine(bench, questions, site) if questions else None
         outcomes, trials = restore(bench), []
         undirected: dict[str, str] = {}
         with bench.progress.bar(f"{self.card.name} {site}", len(asked) * len(subjects), "curve") as bar:
@@ -107,20 +126,22 @@ class Steering(Task):
                     key = (subject.fingerprint, one.name)
                     if not (trials[-1].excluded or key in outcomes or subject.fingerprint in undirected):
                         with bench.guard(subject):
-                            made = outcome(bench, subject, trials[-1], site, params)
+                            made = outcome(bench, subject, trials[-1], site, params, exam)
                             if isinstance(made, str):
                                 undirected[subject.fingerprint] = made
                             else:
                                 outcomes[key] = made
                                 bench.journal.save(len(outcomes), snapshot(outcomes))
                     bar.advance()
+        judge = open_judge(params.judge, device=str(bench.lm.device), progress=bench.progress) if params.judge else None
         scores = {}
         for subject in bench.alive(subjects):
+            if reason := undirected.get(subject.fingerprint):
+                scores[subject.fingerprint] = Scores({}, undefined=no_metric(reason))
+                continue
             own = {one.name: outcomes.get((subject.fingerprint, one.name)) for one in asked}
-            reason = undirected.get(subject.fingerprint)
-            scores[subject.fingerprint] = (
-                Scores({}, undefined=no_metric(reason)) if reason else finish(own, trials, params)
-            )
+            verdict = judgement(judge, own, trials, told.instructions) if judge else None
+            scores[subject.fingerprint] = finish(own, trials, params, exam, verdict)
         return scores
 
 
@@ -147,7 +168,9 @@ def method_of(subject: Subject, params: SteeringParams) -> ConceptMethod:
     return OutputLatent(subject.dictionary()) if params.latent == "output" else BestLatent(subject.dictionary())
 
 
-def outcome(bench: Bench, subject: Subject, trial: Trial, site: str, params: SteeringParams) -> Outcome | str:
+def outcome(
+    bench: Bench, subject: Subject, trial: Trial, site: str, params: SteeringParams, exam: Examination | None
+) -> Outcome | str:
     """Fit one subject on one concept, and answer every instruction with every factor; or why it has no direction.
 
     Raises:
@@ -165,7 +188,11 @@ def outcome(bench: Bench, subject: Subject, trial: Trial, site: str, params: Ste
     edit = edit_of(params.mode, found.direction.expand(len(strengths), -1), strengths)
     texts, values = steered(bench, trial, site, edit, len(params.factors), params.new_tokens)
     curve = Curve({name: np.vstack([trial.plain[name], values[name]]) for name in COLUMNS})
-    return Outcome(curve, np.array(texts), reach, found.notes, time.perf_counter() - began)
+    right = None
+    if exam:
+        best = params.factors[curve.chosen(trial.choosing) - 1] * reach
+        right = right_under(exam, edit_of(params.mode, found.direction[None], torch.tensor([best])))
+    return Outcome(curve, np.array(texts), reach, found.notes, right, time.perf_counter() - began)
 
 
 def unit_of(found: ConceptDirection, params: SteeringParams) -> float:

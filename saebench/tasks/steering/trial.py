@@ -17,7 +17,7 @@ from saebench.lm.steering import Continuations, Edit, Prompts, continued
 from saebench.tasks.contract import Bench
 from saebench.tasks.steering.detectors import detector_of, taught
 from saebench.tasks.steering.params import SteeringParams
-from saebench.tasks.steering.prompting import asking, drawn, prompts_of
+from saebench.tasks.steering.prompting import asking, drawn, prompts_of, shown
 from saebench.tasks.steering.reading import loss_of, represented
 from saebench.tasks.steering.scoring import Scorer, Topics
 
@@ -29,6 +29,8 @@ REVISION = 1
 """Raised when artefacts of the same settings mean something else."""
 LEAST_PER_CLASS = 6
 """Texts of a class that a detector needs."""
+SCALING = 48
+"""Texts that give the scale of fluency."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +61,7 @@ class Trial:
         scorer: scores texts.
         plain, prompted: values `[P]` by name of the plain model's texts, and of its texts when asked in words.
         plain_texts, prompted_texts: these texts.
+        examples: training texts that bear the concept.
         auroc: of the detector.
         excluded: why the concept is not counted; empty where it is.
     """
@@ -71,6 +74,7 @@ class Trial:
     prompted: Mapping[str, FloatArray]
     plain_texts: tuple[str, ...]
     prompted_texts: tuple[str, ...]
+    examples: tuple[str, ...]
     auroc: float
     excluded: str
 
@@ -140,15 +144,17 @@ def trial_of(bench: Bench, one: ReadConcept, told: Answers, site: str, params: S
 
     def teach() -> Arrays:
         shuffle = torch.Generator().manual_seed(bench.eval_seed)
-        losses = loss_of(lm, texts, context), loss_of(lm, texts, context, shuffle)
-        return {**taught(params.detector, texts, one.y_test, lm, reader, context), "losses": np.array(losses)}
+        losses = loss_of(lm, texts[:SCALING], context), loss_of(lm, texts[:SCALING], context, shuffle)
+        detector = taught(params.detector, texts, one.y_test, others, lm, reader, context)
+        return {**detector, "losses": np.array(losses)}
 
     def ask() -> Arrays:
-        prompts = prompts_of(lm, [asking(told.instructions[number], examples) for number in own])
+        prompts = prompts_of(lm, [asking(told.instructions[number], shown(examples)) for number in own])
         said = continued(lm, site, prompts, torch.arange(len(prompts)), plain_edit, params.new_tokens)
         return to_arrays(said)
 
-    identity = {"texts": digest(texts), "y": one.y_test.tolist(), "reader": reader, "context": context}
+    others = [text for number, text in enumerate(told.said.texts(lm.tokenizer)) if number not in own]
+    identity = {"texts": digest([texts, others]), "y": one.y_test.tolist(), "reader": reader, "context": context}
     made = bench.artefact(
         "detector of steering",
         {**identity, "kind": params.detector, "seed": bench.eval_seed, "version": REVISION},
@@ -172,6 +178,7 @@ def trial_of(bench: Bench, one: ReadConcept, told: Answers, site: str, params: S
         in_words,
         tuple(plain_texts),
         tuple(prompted_texts),
+        shown(examples),
         auroc,
         excluded_for(auroc, natural, shuffled, params),
     )
