@@ -161,6 +161,48 @@ MUTANTS = [
         "tests/lm/test_lm_eval_model.py",
         id="a splice reaches the first position",
     ),
+    pytest.param(
+        "saebench/stats/combined.py",
+        "(-(1 - share) / gap, bottom)",
+        "(-1 / gap, bottom)",
+        "tests/stats/test_combined.py",
+        id="a share of a gap is as uncertain as its bottom",
+    ),
+    pytest.param(
+        "saebench/results/common_scale.py",
+        "if gap > 0 and gap >= smallest:",
+        "if gap > 0:",
+        "tests/results/test_aggregates.py",
+        id="controls that cannot be told apart make a scale",
+    ),
+    pytest.param(
+        "saebench/results/resampling.py",
+        "sorted(set(table.clusters)), ",
+        "",
+        "tests/results/test_aggregates.py",
+        id="tasks over different documents move together",
+    ),
+    pytest.param(
+        "saebench/results/standings.py",
+        "denser <= l0",
+        "denser < l0",
+        "tests/results/test_sparsity.py",
+        id="nobody of the same sparsity dominates",
+    ),
+    pytest.param(
+        "saebench/results/sparsity.py",
+        "round(math.log2(l0))",
+        "math.floor(math.log2(l0))",
+        "tests/results/test_sparsity.py",
+        id="bands end at powers of two",
+    ),
+    pytest.param(
+        "saebench/results/pooled.py",
+        "parts.append((side.variance",
+        "parts.append((0 * side.variance",
+        "tests/results/test_architectures.py",
+        id="an architecture is as sure as its items",
+    ),
 ]
 
 

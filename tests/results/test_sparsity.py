@@ -49,8 +49,8 @@ def test_ranks_within_a_band_ask_only_its_members(store):
 def test_the_pareto_curve_keeps_all_that_is_not_significantly_dominated(store, metric):
     task = card()
     panel = (
-        ("sparse", 0.5, 16), ("twin", 0.5001, 16), ("dominated", 0.4, 20), ("middle", 0.7, 64), ("dense", 0.9, 200),
-        ("wasteful", 0.7, 300),
+        ("sparse", 0.5, 16), ("twin", 0.5001, 16), ("beaten", 0.3, 16), ("dominated", 0.4, 20), ("middle", 0.7, 64),
+        ("dense", 0.9, 200), ("wasteful", 0.7, 300),
     )  # fmt: skip
     for name, value, l0 in panel:
         spread = 0.01 * np.random.default_rng(l0 + len(name)).normal(size=N)
