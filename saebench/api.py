@@ -137,6 +137,7 @@ def compare(
     *,
     base: str | None = None,
     task: str | None = None,
+    suite: str | None = None,
     metrics: Sequence[str] | None = None,
     by: Literal["subject", "architecture"] = "subject",
     aggregate: bool = False,
@@ -154,6 +155,7 @@ def compare(
         results: what `evaluate` gave, or a results folder.
         base: subject, or architecture, that differences are taken to; None: no differences.
         task: `id@version`; None: every task.
+        suite: by name, with or without its version; None: every suite.
         metrics: names of metrics; None: the headline of each task's card.
         by: what is a row. Architectures are pooled over training seeds and L0.
         aggregate, expand: whether aggregates over tasks come first, and with their parts beside them.
@@ -162,4 +164,6 @@ def compare(
     from saebench.results.frame import Results
 
     read = results if isinstance(results, Results) else Results.read(Path(results))
-    return compare_results(read, base=base, task=task, metrics=metrics, by=by, aggregate=aggregate, expand=expand)
+    return compare_results(
+        read, base=base, task=task, suite=suite, metrics=metrics, by=by, aggregate=aggregate, expand=expand
+    )

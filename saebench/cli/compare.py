@@ -25,6 +25,7 @@ def compare(
     out: Out = Path("results"),
     base: Annotated[str | None, typer.Option("--base", help="Subject that differences are taken to.")] = None,
     task: Annotated[str | None, typer.Option("--task", help="Compare this task alone.")] = None,
+    suite: Annotated[str | None, typer.Option("--suite", help="Compare results of this suite alone.")] = None,
     metric: Annotated[
         list[str] | None, typer.Option("--metric", help="Metric to show; repeatable. Default: the task's headline.")
     ] = None,
@@ -66,6 +67,7 @@ def compare(
             out,
             base=base,
             task=task,
+            suite=suite,
             metrics=metric,
             by=by,
             aggregate=aggregate,

@@ -21,6 +21,7 @@ from saebench.results.architectures import compare_architectures
 from saebench.results.comparison import compare_records
 from saebench.results.folders import ResultFolders
 from saebench.results.frame import Results
+from saebench.results.schema import ResultRecord
 from saebench.results.sparsity import SPARSITY, Sparsity
 from saebench.results.standings import Comparison
 from saebench.results.store import ResultStore
@@ -86,6 +87,7 @@ def compare_results(
     *,
     base: str | None = None,
     task: str | None = None,
+    suite: str | None = None,
     metrics: Sequence[str] | None = None,
     by: By = "subject",
     aggregate: bool = False,
@@ -98,6 +100,7 @@ def compare_results(
         results: those that are compared.
         base: subject, or architecture, that differences are taken to; None: no differences.
         task: `id@version`; None: every task.
+        suite: by name, with or without its version ("quick", "quick-v1"); None: every suite.
         metrics: names of metrics; None: the headline of each task's card. L0 is added to them where a task has it.
         by: what is a row. Architectures are pooled over training seeds and L0.
         aggregate: whether aggregates over tasks come first.
@@ -105,13 +108,13 @@ def compare_results(
         sparsity: L0 of subjects; None: what the results say.
 
     Raises:
-        UnknownName: the base, a metric or a task is not known.
+        UnknownName: the base, a metric, a task or the suite is not known.
         UsageError: aggregates of architectures were asked for.
         ResultsError: there is nothing to compare.
     """
     if task is not None:
         TASKS.get(task)
-    records = [record for record in results.records if task in (None, record.task)]
+    records = [record for record in _of_suite(results.records, suite) if task in (None, record.task)]
     if not records:
         of_task = f" of {task}" if task else ""
         raise ResultsError(
@@ -136,6 +139,7 @@ def compare_folders(
     *,
     base: str | None = None,
     task: str | None = None,
+    suite: str | None = None,
     metrics: Sequence[str] | None = None,
     by: By = "subject",
     aggregate: bool = False,
@@ -148,10 +152,10 @@ def compare_folders(
             looked up in `out`; none: all of `out`. With folders alone `out` is not read.
         out: results folder in which subjects are looked up.
         base: as in `compare_results`; a subject by name, specification or path, which is compared as well.
-        task, metrics, by, aggregate, expand: as in `compare_results`.
+        task, suite, metrics, by, aggregate, expand: as in `compare_results`.
 
     Raises:
-        UnknownName: a subject, the base, a metric or the task is not known.
+        UnknownName: a subject, the base, a metric, the task or the suite is not known.
         UsageError: aggregates of architectures were asked for.
         ResultsError: a folder holds no results, or damaged ones.
     """
@@ -176,6 +180,7 @@ def compare_folders(
         results,
         base=base,
         task=task,
+        suite=suite,
         metrics=metrics,
         by=by,
         aggregate=aggregate,
@@ -192,6 +197,14 @@ def render(tables: Tables, format: Format, width: int) -> RenderableType:
     if format == "table":
         return rich_tables(tables.tables, width)
     return {"markdown": tables.to_markdown, "latex": tables.to_latex, "csv": tables.to_csv}[format]()
+
+
+def _of_suite(records: Sequence[ResultRecord], suite: str | None) -> list[ResultRecord]:
+    found = [record for record in records if suite in (None, record.suite, record.suite.rpartition("-v")[0])]
+    if not found and suite is not None:
+        known = sorted({record.suite for record in records})
+        raise UnknownName("suite", suite, near_misses(suite, dict.fromkeys(known)), known)
+    return found
 
 
 def _with_sparsity(metrics: Sequence[str], cards: Mapping[str, Card]) -> list[str]:

@@ -233,6 +233,17 @@ def test_a_folder_without_results_is_told(tmp_path: Path, folder: Path) -> None:
         compare_folders([], folder, task="reconstruction@9")
 
 
+def test_one_suite_alone_can_be_compared(folder: Path, tables: Tables) -> None:
+    store = ResultStore(folder)
+    here = list(store.all())
+    other = here[0].model_copy(update={"suite": "features-v2"})
+    both = Results.of([*here[1:], other], store)
+    for name in ("features", "features-v2"):
+        assert {one.scope.suite for one in compare_results(both, suite=name)} == {"features-v2"}
+    with pytest.raises(UnknownName, match="features-v2"):
+        compare_results(both, suite="feature")
+
+
 def test_a_specification_need_not_name_all_parameters(folder: Path) -> None:
     records = list(ResultStore(folder).all())
     one = records[0]
