@@ -235,6 +235,14 @@ def test_any_two_numbers_can_be_plotted_against_each_other(page):
     WebDriverWait(page, 30).until(lambda _: len(page.find_elements(By.CSS_SELECTOR, MARKS)) == 7)
 
 
+@pytest.mark.parametrize("arch", ["identity", "mean", "pca", "unknown"])
+def test_few_subjects_or_none_can_be_plotted(page, arch):
+    drawn(page)
+    choose(page, "arch", arch)
+    placed = {"identity": 1, "mean": 0, "pca": 2, "unknown": 0}[arch]
+    WebDriverWait(page, 30).until(lambda _: len(page.find_elements(By.CSS_SELECTOR, MARKS)) == placed)
+
+
 def test_plots_follow_the_colour_scheme(page):
     drawn(page)
 

@@ -128,11 +128,15 @@ function titleWith(axis) {
   return axis.title + better[axis.better];
 }
 
+/* A layer without anything to draw is left out: it would have no scale. */
 function specOf(title, points, listed, series, x, y) {
-  return filled(PLOT.template, {
+  const front = frontOf(points, x, y);
+  const has = (end) => points.some((point) => end in point);
+  const drawn = [front.length > 0, has("y_low"), has("x_low"), true];
+  const spec = filled(PLOT.template, {
     ...series,
     $points: points,
-    $front: frontOf(points, x, y),
+    $front: front,
     $x: titleWith(x),
     $y: titleWith(y),
     $x_scale: scaleOf(points, "x", x.logarithmic),
@@ -142,6 +146,7 @@ function specOf(title, points, listed, series, x, y) {
     $listed: listed,
     $description: `${title}: ${x.title} against ${y.title} with 95 % intervals; the table holds the same numbers.`,
   });
+  return { ...spec, layer: spec.layer.filter((_, at) => drawn[at]) };
 }
 
 function theme() {
