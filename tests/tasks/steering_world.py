@@ -91,6 +91,7 @@ def settings(folder: Path, **changed: object) -> SteeringParams:
         "context": 20,
         "prompts": 8,
         "factors": (20.0,),
+        "unit": "reach",
         "new_tokens": 8,
     }
     return SteeringParams.model_validate({**given, **changed})

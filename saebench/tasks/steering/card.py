@@ -10,7 +10,7 @@ ROWS, PROMPTS = "rows", "prompts"
 QUESTIONS = "questions"
 """A concept and a question of the lm-eval task that side effects are looked for in."""
 COUNTED = "counted"
-LEVELS = {"0.3": 0.3, "1": 1.0, "2": 2.0}
+LEVELS = {"0.25": 0.25, "0.5": 0.5, "1": 1.0}
 """KL divergences at which all subjects are compared, in nats a token, by the name that they have in metrics."""
 HEADLINE = "steering_harmonic_offline"
 TOP = 2.0
@@ -206,7 +206,7 @@ CARD = Card(
         "concept_gain",
         "instruction_score",
         "fluency_score",
-        "harmonic_kl_1",
+        "harmonic_kl_0.5",
         "kl",
     ),
     paired_by={
@@ -219,6 +219,6 @@ CARD = Card(
         "a random direction is at the plain model's harmonic score or below",
         "asking in words is above the plain model",
     ),
-    expected=(Above(HEADLINE, "trained", "random"), Above("harmonic_kl_1", "trained", "random")),
+    expected=(Above(HEADLINE, "trained", "random"), Above("harmonic_kl_0.5", "trained", "random")),
     cost_note="For each subject and concept, factors x prompts continuations beside as many unsteered twins.",
 )

@@ -12,13 +12,13 @@ from saebench.tasks.steering.detectors import Kind
 from saebench.tasks.steering.interventions import Mode
 
 DEFAULT_CONCEPTS = (
-    "96_spam_is",
     "97_news_class: Sport",
-    "159_code_Python",
     "21_headline_istrump",
-    "36_sciq_tf",
+    "96_spam_is",
+    "160_code_HTML",
+    "123_world_country_United_Kingdom",
 )
-DEFAULT_FACTORS = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.5)
+DEFAULT_FACTORS = (0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7)
 
 
 class SteeringParams(Params):
@@ -37,8 +37,10 @@ class SteeringParams(Params):
     prompts: int = Field(default=10, ge=2)
     """Instructions of a concept; the first half chooses factors, the others are reported."""
     factors: tuple[PositiveFloat, ...] = Field(default=DEFAULT_FACTORS, min_length=1)
-    """Strengths. add, clamp: in units of the largest reach of a training text's token along the direction. complement:
-    shares of what is taken away, at most 1."""
+    """Strengths in units of `unit`; in mode complement shares of what is taken away, at most 1."""
+    unit: Literal["length", "reach"] = "length"
+    """length: the mean length of activations of positive training texts, so that every subject gets the same strengths.
+    reach: the largest reach of their tokens along the subject's direction (AxBench)."""
     new_tokens: int = Field(default=32, ge=4)
     """Longest continuation."""
     mode: Mode = "add"

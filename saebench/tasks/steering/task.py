@@ -196,14 +196,12 @@ def outcome(
 
 
 def unit_of(found: ConceptDirection, params: SteeringParams) -> float:
-    """What a factor multiplies: the largest reach of a positive training text's token along the direction.
-
-    Where no token reaches into the direction, the mean length of activations.
-    """
+    """What a factor multiplies; the length of activations where no token reaches into the direction."""
     assert found.magnitude is not None
     if params.mode == "complement":
         return 1.0
-    return found.magnitude.peak if found.magnitude.peak > 0 else found.magnitude.length
+    reach = found.magnitude.peak if params.unit == "reach" else 0.0
+    return reach if reach > 0 else found.magnitude.length
 
 
 def snapshot(outcomes: Mapping[tuple[str, str], Outcome]) -> dict[str, np.ndarray[Any, Any]]:
