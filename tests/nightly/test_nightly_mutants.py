@@ -55,11 +55,11 @@ MUTANTS = [
         id="half of F1",
     ),
     pytest.param(
-        "saebench/matching/mcc.py",
-        "return self.assignment.mean",
-        "return abs(self.assignment.mean) ** 2",
-        {(CONSISTENCY, "pw_mcc")},
-        id="squared cosine",
+        "saebench/tasks/seed_consistency/card.py",
+        '{"cosine_own": 1, "null_own": -1}',
+        '{"cosine_own": 1}',
+        {(CONSISTENCY, "calibrated")},
+        id="chance is taken for nothing",
     ),
 ]
 BY_THE_PANEL = {(RECONSTRUCTION, metric) for metric in ("fvu", "explained_variance", "kl")}
