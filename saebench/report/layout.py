@@ -17,8 +17,8 @@ State = Literal["full", "brief", "none"]
 def layout_of(board: Board) -> list[tuple[Group, State]]:
     """The groups of a board with their first state, in order.
 
-    As many groups as there is room for show their headline, and are then opened in full, one after the other, while
-    all columns together stay within `MOST_COLUMNS`.
+    As many groups as there is room for show their headline; then they are opened in full, one after the other, until
+    all columns together would be more than `MOST_COLUMNS`.
     """
     room = MOST_COLUMNS - len(FIXED)
     states: dict[str, State] = {group.id: "none" for group in board.groups}
@@ -28,9 +28,10 @@ def layout_of(board: Board) -> list[tuple[Group, State]]:
             room -= 1
     for group in board.groups:
         more = len(group.columns) - 1
-        if states[group.id] == "brief" and more <= room:
-            states[group.id] = "full"
-            room -= more
+        if states[group.id] == "none" or more > room:
+            break
+        states[group.id] = "full"
+        room -= more
     return [(group, states[group.id]) for group in board.groups]
 
 

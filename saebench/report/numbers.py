@@ -7,7 +7,13 @@ from collections.abc import Iterable
 from statistics import median
 from typing import Protocol
 
-ACRONYMS = {"l0": "L0", "l1": "L1", "l2": "L2", "fvu": "FVU", "kl": "KL", "ce": "CE", "mse": "MSE"}
+ACRONYMS = {
+    word.lower(): word
+    for word in (
+        "L0", "L1", "L2", "F1", "FVU", "KL", "CE", "MSE", "AUC", "AUROC", "MCC", "MMCS", "RSA", "CKA", "SVCCA", "MDAS",
+        "SCR", "TPP", "PCA", "ITDA",
+    )
+}  # fmt: skip
 MOST_DECIMALS = 4
 DASH = "\u2013"
 
