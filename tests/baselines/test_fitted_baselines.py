@@ -178,7 +178,7 @@ def test_settings_and_fit_data_are_identity_and_defaults_are_written_out(suite, 
         ("baseline:snmf?p=0", "p: Input should be greater than 0"),
         ("baseline:snmf?start=best", "start: Input should be 'random', 'knn' or 'svd'"),
         ("baseline:ksvd?d_dict=3&l0=4", "l0 must lie between 1 and 3"),
-        ("set:baseline:pca?l0=2,baseline:pca?l0=3", "fit them one by one"),
+        ("set:baseline:pca?l0=2,baseline:pca?l0=3", "fit its dictionaries one by one"),
     ],
 )
 def test_a_parameter_that_cannot_be_is_refused_before_the_model_runs(spec, message, suite):
