@@ -242,7 +242,7 @@ def test_numbers_are_not_explained(tmp_path):
         Autointerp().data(AutointerpParams(judge="hf:any"), lm, 0)
 
 
-def test_the_packaged_suite_refuses_until_a_judge_is_named_and_then_scores(world, monkeypatch, tmp_path):
+def test_a_suite_is_refused_until_a_judge_is_named_and_then_scored(world, monkeypatch, tmp_path):
     text = world.suite.read_text().replace("reconstruction@1", "autointerp@1\n    params: {latents: 12, window: 6}")
     text = text.replace('controls: ["control:identity", "control:mean", "control:random", "baseline:pca"]', "")
     text = text.replace("documents: 14", "documents: 40")
