@@ -15,7 +15,7 @@ from saebench.report.number_files import numbers_csv, numbers_json
 from saebench.report.subject_page import subject_page
 from saebench.report.view import Board
 from saebench.results.aggregates import aggregate_records
-from saebench.results.atomic import write_bytes
+from saebench.results.atomic import storage_errors
 from saebench.results.audits import FOLDER, AuditRecord, audit_of
 from saebench.results.folders import ResultFolders
 from saebench.results.schema import ResultRecord
@@ -70,7 +70,9 @@ def write_site(
     if boards:
         files |= {"leaderboard.csv": numbers_csv(boards), "leaderboard.json": numbers_json(boards)}
     for name, text in files.items():
-        write_bytes(out / name, text.encode())
+        with storage_errors(out / name):
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            (out / name).write_bytes(text.encode())
     for folder in ("subjects", "cards"):
         for left in (out / folder).glob("*.html"):
             if f"{folder}/{left.name}" not in files and GENERATOR in left.read_text("utf-8", errors="replace"):
