@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,8 @@ PAGE = 1000
 MOST_POINTS = 1000
 MOST_PARAMS = 100
 """Metrics and parameters that MLflow takes in one batch."""
+MOST_RACES = 5
+"""Rows that a call may find written by others before it gives up."""
 SHA256_TAG = "saebench.result_sha256"
 SUPERSEDED_TAG = "saebench.superseded_by"
 SENDER_TAG = "saebench.sender"
@@ -164,7 +167,7 @@ class Experiment:
         self._client.log_text(id, path.read_text(encoding="utf-8"), "result.json")
         if record.items is not None:
             self._client.log_artifact(id, str(path.with_name(record.items.file)))
-        self._client.log_inputs(id, datasets=entries.datasets(record))
+        _despite_others(partial(self._client.log_inputs, id, datasets=entries.datasets(record)))
         self._client.set_terminated(id, end_time=entries.milliseconds(record.provenance.finished))
         older = self._results.get(record.id, [])
         for one in older:
@@ -184,12 +187,9 @@ class Experiment:
         rounds = max(1, -(-len(metrics) // MOST_POINTS), -(-len(settings) // MOST_PARAMS))
         for turn in range(rounds):
             last = [RunTag(name, value) for name, value in (tags or {}).items()] if turn == rounds - 1 else []
-            self._client.log_batch(
-                id,
-                metrics=metrics[turn * MOST_POINTS : (turn + 1) * MOST_POINTS],
-                params=settings[turn * MOST_PARAMS : (turn + 1) * MOST_PARAMS],
-                tags=last,
-            )
+            part = metrics[turn * MOST_POINTS : (turn + 1) * MOST_POINTS]
+            some = settings[turn * MOST_PARAMS : (turn + 1) * MOST_PARAMS]
+            _despite_others(partial(self._client.log_batch, id, metrics=part, params=some, tags=last))
 
     def _drop_twins(self, ids: Iterable[str]) -> None:
         """Of complete runs of one result and hash, that of the smallest id is kept: two drivers had sent the same."""
@@ -199,6 +199,19 @@ class Experiment:
                 own = run.info.run_id
                 if kept.setdefault(run.data.tags[SHA256_TAG], own) != own:
                     self._client.delete_run(own)
+
+
+def _despite_others(call: Callable[[], None]) -> None:
+    """Call again where MLflow fails because another driver has written the same row at the same moment."""
+    from mlflow.exceptions import MlflowException
+
+    for _ in range(MOST_RACES):
+        try:
+            return call()
+        except MlflowException as error:
+            if "IntegrityError" not in str(error):
+                raise
+    return call()
 
 
 def _chosen(runs: Sequence[Run]) -> Run:

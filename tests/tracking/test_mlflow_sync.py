@@ -132,6 +132,7 @@ def test_a_changed_result_is_a_new_run_and_the_old_one_says_so(store, client):
 STEPS = ("create_run", "log_batch", "log_text", "log_artifact", "log_inputs", "set_terminated", "search_runs")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("turn", [1, 2])
 def test_a_sync_that_is_killed_anywhere_is_finished_by_the_next_one(store, client, monkeypatch, step, turn):
@@ -164,6 +165,28 @@ def test_a_sync_that_is_killed_anywhere_is_finished_by_the_next_one(store, clien
             assert "saebench.result_sha256" in run.data.tags
             assert len(client.list_artifacts(run.info.run_id)) == 2
     assert sync(store.root).created == 0
+
+
+@pytest.mark.parametrize("step", ["log_inputs", "log_batch"])
+def test_a_row_that_another_driver_writes_at_the_same_moment_is_no_failure(store, client, monkeypatch, step):
+    """MLflow 3.17 lets the database's error through, and finds the row the next time."""
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    write_example(store, "a", 0.6)
+    whole, calls = getattr(MlflowClient, step), []
+
+    def racing(self, *rest, **named):
+        calls.append(step)
+        if len(calls) % 2:
+            raise MlflowException("(sqlite3.IntegrityError) UNIQUE constraint failed: datasets.experiment_id")
+        return whole(self, *rest, **named)
+
+    monkeypatch.setattr(MlflowClient, step, racing)
+    assert sync(store.root).created == 1
+    (run,) = runs(client, "result").values()
+    assert len(run.inputs.dataset_inputs) == 1
+    assert "toy-v1/quality" in run.data.metrics
 
 
 def test_a_change_that_was_killed_on_the_way_still_supersedes(store, client, monkeypatch):
