@@ -152,7 +152,7 @@ def test_the_topics_letters_are_found_and_only_they(lm, letters, params):
     details = scores["letters"].details
     own = set(lm.tokenizer.convert_tokens_to_ids(list(TOPIC)))
     assert {one["latent"] for one in details["latents"]} == own
-    assert details["topic_latents"] == len(own)
+    assert details["topic_latents"] == {"ratio 2": len(own), "ratio 4": len(own)}
     assert details["questions"]["forget"] == {
         "asked": 30, "right": 1.0, "chance": 0.25, "validation": 15, "test": 15,
     }  # fmt: skip

@@ -75,28 +75,29 @@ def firing(dictionary: Dictionary, acts: ActivationSet, kinds: NDArray[np.int64]
     return Firing(counts, tokens, total / np.maximum(counts[0], 1))
 
 
-def latent_edits(
-    dictionary: Dictionary, fired: Firing, latents: IntArray, sizes: Sequence[int], clamps: Sequence[float]
-) -> LatentEdits:
-    """Each number of latents, the first ones of a list, with each clamp; number 0 edits none.
+def latent_sets(fired: Firing, ratios: Sequence[float], sizes: Sequence[int]) -> list[tuple[float, IntArray]]:
+    """The first latents of the topic for each ratio and number, with the ratio; each set once, empty ones left out."""
+    found: dict[tuple[int, ...], float] = {}
+    for ratio in ratios:
+        latents = fired.of_topic(ratio)
+        for size in sizes:
+            found.setdefault(tuple(latents[:size].tolist()), ratio)
+    return [(ratio, np.array(latents, np.int64)) for latents, ratio in found.items() if latents]
 
-    A number beyond what the list holds is left out: it would be the same edit again.
-    """
+
+def latent_edits(
+    dictionary: Dictionary, fired: Firing, sets: Sequence[tuple[float, IntArray]], clamps: Sequence[float]
+) -> LatentEdits:
+    """Each set of latents with each clamp; number 0 edits none."""
     nothing = Latents(np.array([], np.int64), np.array([]), {"latents": 0})
-    whole = sorted({min(size, len(latents)) for size in sizes} - {0})
-    return LatentEdits(
-        dictionary,
-        [
-            nothing,
-            *(
-                Latents(latents[:size], -clamp * fired.mean[latents[:size]], {"latents": size, "clamp": clamp})
-                for size in whole
-                for clamp in clamps
-            ),
-        ],
-    )
+    edits = [
+        Latents(latents, -clamp * fired.mean[latents], {"latents": len(latents), "ratio": ratio, "clamp": clamp})
+        for ratio, latents in sets
+        for clamp in clamps
+    ]
+    return LatentEdits(dictionary, [nothing, *edits])
 
 
 def as_frequent(fired: Firing, latents: IntArray, seed: str) -> IntArray:
     """For each latent another one that fires about as often on the topic's texts, whatever it does elsewhere."""
-    return like_frequent(fired.frequency[0], latents, seed) if len(latents) else latents
+    return like_frequent(fired.frequency[0], latents, seed)

@@ -26,17 +26,17 @@ class UnlearningParams(Params):
     """Tokens of a text that are read, begin-of-text token included."""
     prose_documents: int = Field(default=16, ge=1)
     """Held-out documents on which the loss of prose is measured."""
-    latents: tuple[int, ...] = Field(default=(4, 16, 64), min_length=1)
+    latents: tuple[int, ...] = Field(default=(8, 64), min_length=1)
     """Numbers of latents that are edited."""
     clamps: tuple[float, ...] = Field(default=(0.0, 4.0), min_length=1)
     """What an active latent is set to: minus so many times its mean active value on the topic's texts; 0 ablates it."""
-    ratio: float = Field(default=4.0, ge=1.0)
+    ratios: tuple[float, ...] = Field(default=(2.0, 4.0), min_length=1)
     """A latent of the topic is active at least so many times as often on its texts as on either kind of other text."""
     strengths: tuple[float, ...] = Field(default=(0.5, 1.0, 2.0, 4.0), min_length=1)
     """For concept methods: how many times the part along the direction is taken out; 1 projects it out."""
     steps: tuple[int, ...] = Field(default=(4, 8, 16), min_length=1)
     """Training steps after which the model of the reference (gradient ascent) is asked."""
-    rate: float = Field(default=5e-5, gt=0)
+    rate: float = Field(default=1e-5, gt=0)
     """Learning rate of that training."""
     least_known: int = Field(default=10, ge=2)
     """Questions on either side and half that the model must answer right, or nothing is scored."""

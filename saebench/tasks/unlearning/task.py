@@ -24,7 +24,7 @@ from saebench.results.schema import DataRecord
 from saebench.tasks.contract import Bench, ItemTable, Params, Request, Scores, Subject, Task
 from saebench.tasks.unlearning.asking import Known, prose_loss, tried
 from saebench.tasks.unlearning.card import CARD, DOCUMENTS, QUESTIONS
-from saebench.tasks.unlearning.choosing import as_frequent, firing, latent_edits
+from saebench.tasks.unlearning.choosing import as_frequent, firing, latent_edits, latent_sets
 from saebench.tasks.unlearning.curve import BUDGETS, REPORTED, Tried, area_columns
 from saebench.tasks.unlearning.edits import DirectionEdits, Family
 from saebench.tasks.unlearning.material import KINDS, Material, material
@@ -204,18 +204,18 @@ def latent_families(
     if dictionary.traits.sequence_coupled:
         raise SubjectFailed("its codes depend on the other tokens of a row, and the questions are read token by token")
     fired = firing(dictionary, ground.acts[0], ground.held.kinds, bench.lm)
-    latents = fired.of_topic(params.ratio)
-    most = latents[: max(params.latents)]
-    twins = as_frequent(fired, most, f"unlearning:{bench.eval_seed}")
-    frequency = fired.frequency
+    sets = latent_sets(fired, params.ratios, params.latents)
+    seed = f"unlearning:{bench.eval_seed}"
+    twins = [(ratio, as_frequent(fired, latents, seed)) for ratio, latents in sets]
+    frequency, latents = fired.frequency, fired.of_topic(min(params.ratios))
     about = {
-        "topic_latents": len(latents),
+        "topic_latents": {f"ratio {ratio:g}": len(fired.of_topic(ratio)) for ratio in params.ratios},
         "latents": [
             {"latent": int(one), **{kind: float(frequency[number, one]) for number, kind in enumerate(KINDS)}}
             for one in latents[:SHOWN]
         ],
     }
-    families = [latent_edits(dictionary, fired, chosen, params.latents, params.clamps) for chosen in (most, twins)]
+    families = [latent_edits(dictionary, fired, chosen, params.clamps) for chosen in (sets, twins)]
     return families[0], families[1], about
 
 
