@@ -99,7 +99,7 @@ def choose(page: Chrome, name: str, value: str) -> None:
 def fragment(page: Chrome) -> dict[str, str]:
     """The permalink's parts."""
     text = page.execute_script("return location.hash.slice(1)")
-    return {key: unquote(value) for key, _, value in (part.partition("=") for part in text.split("&") if part)}
+    return {key: unquote(value) for key, _, value in (part.partition("=") for part in text.split("&") if "=" in part)}
 
 
 def picture(page: Chrome, file: Path) -> None:

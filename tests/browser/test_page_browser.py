@@ -203,6 +203,19 @@ def test_any_search_survives_the_address(page, text):
     assert page.find_element(By.NAME, "q").get_attribute("value") == text
 
 
+def test_a_link_to_a_place_leads_there_and_going_back_to_the_first_view_scrolls_nowhere(page, address):
+    page.get("about:blank")
+    page.get(f"{address}#protocols")
+    drawn(page)
+    assert page.current_url.endswith("#protocols")
+    assert page.execute_script("return scrollY") > 300
+    choose(page, "role", "trained")
+    before = page.execute_script("scrollTo(0, 400); return scrollY")
+    choose(page, "role", "")
+    assert page.execute_script("return scrollY") == before
+    assert fragment(page) == {}
+
+
 @pytest.mark.parametrize(
     "broken", ["sort=nowhere/x", "board=none", "q=%E0%A4%A", "pick=none,", "full=none", "arch=no", "&=&"]
 )

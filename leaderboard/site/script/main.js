@@ -30,7 +30,7 @@ function showPicked() {
 
 function follow() {
   const fragment = location.hash.slice(1);
-  if (!isView(fragment) || fragment === permalink()) return;
+  if (!isView(fragment) || (fragment === FIRST ? "" : fragment) === permalink()) return;
   view = viewOf(fragment);
   drawTools();
   show();

@@ -70,12 +70,17 @@ function viewOf(fragment) {
   return made;
 }
 
-/* `replace` writes no history entry and, unlike the history interface, is allowed for every page that lies on disk. */
-function keepPermalink() {
-  const fragment = permalink();
-  if (location.hash.slice(1) !== fragment) location.replace("#" + fragment);
-}
+/* The fragment of the first view once another one was shown: an empty one would scroll to the top. */
+const FIRST = "view";
 
 function isView(fragment) {
-  return fragment === "" || fragment.includes("=");
+  return fragment === "" || fragment === FIRST || fragment.includes("=");
+}
+
+/* `replace` writes no history entry and, unlike the history interface, is allowed for every page that lies on disk.
+   A fragment that leads to a place of the page stays until there is a view to tell. */
+function keepPermalink() {
+  const now = location.hash.slice(1);
+  const wanted = permalink() || (now.includes("=") ? FIRST : now);
+  if (now !== wanted) location.replace("#" + wanted);
 }
