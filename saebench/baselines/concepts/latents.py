@@ -57,7 +57,11 @@ class LatentMethod(ConceptMethod):
     """How it chooses, in identities."""
 
     def __init__(self, dictionary: Dictionary) -> None:
-        self.dictionary: Dictionary = dictionary  # type: ignore[misc]
+        self._dictionary = dictionary
+
+    @property
+    def dictionary(self) -> Dictionary:
+        return self._dictionary
 
     def recipe(self) -> dict[str, Any]:
         return {"latent": self.choice, "version": 1, "dictionary": self.dictionary.fingerprint()}

@@ -81,8 +81,11 @@ class ConceptMethod(abc.ABC):
     """It reads the language model, not activations alone."""
     order_free: ClassVar[bool] = False
     """The order of the training texts does not matter."""
-    dictionary: ClassVar[Dictionary | None] = None
-    """The dictionary that it chooses from, where it does."""
+
+    @property
+    def dictionary(self) -> Dictionary | None:
+        """The dictionary that it chooses a latent of, where it does."""
+        return None
 
     @abc.abstractmethod
     def fit(self, lesson: Lesson) -> ConceptDirection:
