@@ -2,6 +2,9 @@
 
 Told beside the limits that the page is made for, never asserted in time: index at most 5 MB, at most 15 columns laid
 out at first, first paint under 1 s, a sort under 100 ms.
+
+Measured on two cores that were busy with other work (load average 9): index 4.82 MB, 15 columns, first paint 144 ms; a
+sort takes 55 ms of script, style and layout (279 ms passed until it was laid out, other processes included).
 """
 
 from __future__ import annotations
@@ -136,9 +139,9 @@ KEYS = ("task_0@1/measure_a", "name", "task_3@1/measure_a", "l0", "task_7@1/meas
 
 
 def computed(chromium) -> float:
-    """Seconds that the page's main thread has computed; another process that has the processor does not count."""
-    metrics = chromium.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
-    return next(one["value"] for one in metrics if one["name"] == "TaskDuration")
+    """Seconds of script, style and layout on the page's main thread; what other processes take does not count."""
+    metrics = {one["name"]: one["value"] for one in chromium.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]}
+    return sum(metrics[f"{work}Duration"] for work in ("Script", "RecalcStyle", "Layout"))
 
 
 def test_first_paint_and_sorting(index: Path, chromium) -> None:
@@ -152,12 +155,15 @@ def test_first_paint_and_sorting(index: Path, chromium) -> None:
     assert columns <= 15
     time.sleep(10)
     chromium.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
-    before = computed(chromium)
-    times = [chromium.execute_async_script(SORT, key) for key in KEYS]
-    own = 1000 * (computed(chromium) - before) / len(KEYS)
-    laid, painted = (median(one[at] for one in times) for at in (0, 1))
+    times = []
+    for key in KEYS:
+        before = computed(chromium)
+        laid, painted = chromium.execute_async_script(SORT, key)
+        times.append((laid, painted, 1000 * (computed(chromium) - before)))
+        time.sleep(3)
+    laid, painted, own = (median(one[at] for one in times) for at in range(3))
     sys.stdout.write(
         f"\nfirst paint {median(paints):.0f} ms (limit 1,000), {columns} columns; a sort: {laid:.0f} ms until laid out "
-        f"(limit 100), {painted:.0f} ms until painted, {own:.0f} ms of them computing; "
+        f"(limit 100), {painted:.0f} ms until painted, {own:.0f} ms of script, style and layout; "
         f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n"
     )
