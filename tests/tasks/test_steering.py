@@ -10,12 +10,15 @@ from steering_world import CIRCLES, CONCEPT, SITE, circle_model, settings, write
 from saebench.baselines.concepts.bow import Words
 from saebench.baselines.concepts.diffmean import DiffMean
 from saebench.baselines.concepts.random_direction import RandomDirection
+from saebench.data.instructions import instructions
 from saebench.dictionaries.fakes import RandomLinear
 from saebench.errors import ConfigError
 from saebench.fakes import FakeConcept, FakeSubject, bench_of
 from saebench.judges.fakes import fake_endpoint
 from saebench.tasks.contract import Scores
 from saebench.tasks.steering.card import CARD, PROMPTS, ROWS
+from saebench.tasks.steering.effects import effect_map
+from saebench.tasks.steering.prompting import prompts_of
 from saebench.tasks.steering.task import Steering
 from saebench.tasks.summary import summarise
 
@@ -246,3 +249,19 @@ def test_without_judge_and_questions_their_metrics_say_so(lm, tmp_path):
     found = summarise(CARD, run(lm, settings(tmp_path), concept(DiffMean(), "diffmean"))["diffmean"])
     assert found["judge_harmonic"].undefined == "no judge is named: judge"
     assert found["side_effect"].undefined == "no questions are named: side_effect"
+
+
+def test_of_the_latents_that_detect_the_one_that_speaks_can_be_chosen(lm, tmp_path):
+    made = run(lm, settings(tmp_path, latent="output"), FakeSubject(letters(lm), "dictionary", site=SITE))["dictionary"]
+    assert made.details["concepts"]["circle"]["notes"]["latent"] == len(CIRCLES)
+    assert value(made, "concept_gain") > 1.9
+
+
+def test_what_raises_a_latent_is_found_by_pushing_in_many_directions(lm, tmp_path):
+    dictionary, params = letters(lm), settings(tmp_path, latent="effect", effect_directions=200)
+    prompts = prompts_of(lm, instructions(params.instructions)[:2])
+    found = torch.from_numpy(effect_map(dictionary, lm, SITE, prompts, 200)["weights"])
+    assert (found.T @ dictionary.atoms.T).argmax(1).tolist() == list(range(len(CIRCLES) + 1))
+    made = run(lm, params, FakeSubject(dictionary, "dictionary", site=SITE))["dictionary"]
+    assert made.details["concepts"]["circle"]["notes"]["latent"] == len(CIRCLES)
+    assert value(made, "kl") > 0.1

@@ -6,16 +6,22 @@ import numpy as np
 import pytest
 import torch
 
+from saebench.answers.examination import correct, examine
+from saebench.answers.rows import asked_rows
 from saebench.data.instructions import INSTRUCTIONS, instructions
+from saebench.data.questions import Question
 from saebench.errors import DataError
+from saebench.fakes import bench_of
 from saebench.lm.fakes import tiny_model
 from saebench.tasks.steering.curve import COLUMNS, Curve
 from saebench.tasks.steering.detectors import detector_of, held_out, taught
+from saebench.tasks.steering.effects import effect_direction
 from saebench.tasks.steering.interventions import edit_of
 from saebench.tasks.steering.judging import rating
 from saebench.tasks.steering.measures import fluency, harmonic, kept, novel, standing
 from saebench.tasks.steering.prompting import drawn, prompt_ids
 from saebench.tasks.steering.reading import loss_of, represented
+from saebench.tasks.steering.side_effects import right_under, side_table
 
 
 def curve(harmonics: list[list[float]], kls: list[list[float]]) -> Curve:
@@ -210,3 +216,44 @@ def test_a_file_of_instructions_is_read_and_an_empty_one_refused(tmp_path):
 )
 def test_a_rating_is_read_behind_the_last_mark(answer, value):
     assert rating(answer) == value
+
+
+@pytest.mark.parametrize(
+    ("latent", "direction"), [(0, (0.581238, 0.813733)), (1, (-0.066402, 0.997793)), (2, (-0.164399, 0.986394))]
+)
+def test_what_raises_a_latent_is_taken_without_what_raises_all(latent, direction):
+    weights, offset = torch.tensor([[1, 0.2, 0], [0, 1, 0.5]]), torch.tensor([0.1, -0.2, 0.05])
+    assert effect_direction(weights, offset, latent, 1).tolist() == pytest.approx(direction, abs=1e-5)
+
+
+def test_side_effects_are_those_of_whole_runs_under_the_edit():
+    lm = tiny_model("llama")
+    site = "blocks.1.hook_resid_post"
+    words = ("tide", "anchor", "sailor", "harbour", "reef", "storm")
+    questions = [
+        Question(word, tuple((f"is it {word} or", f" {other}") for other in words[:3]), number % 3)
+        for number, word in enumerate(words)
+    ]
+    asked = asked_rows(questions, lm, context=40, most=6, name="sea", licence="none")
+    exam = examine(bench_of(lm), asked, site)
+    direction = torch.nn.functional.normalize(torch.randn(1, 16, generator=torch.Generator().manual_seed(0)))
+    clean = correct(exam.clean, asked).astype(float)
+    assert right_under(exam, edit_of("add", direction, torch.zeros(1))).tolist() == clean.tolist()
+    edit = edit_of("add", direction, torch.tensor([6.0]))
+    likely = []
+    for question in questions:
+        for before, after in question.pairs:
+            ids = [lm.bos_id, *lm.tokenizer(before + after, add_special_tokens=False)["input_ids"]]
+            start = 1 + len(lm.tokenizer(before, add_special_tokens=False)["input_ids"])
+
+            def pushed(acts: torch.Tensor) -> torch.Tensor:
+                return torch.cat([acts[:, :1], edit(acts[:, 1:], torch.tensor([0]))], dim=1)
+
+            with lm.spliced(site, pushed):
+                log_p = lm.logits(torch.tensor([ids]))[0].log_softmax(-1)
+            likely.append(sum(float(log_p[place - 1, ids[place]]) for place in range(start, len(ids))))
+    expected = correct(np.array(likely), asked).astype(float)
+    assert right_under(exam, edit).tolist() == expected.tolist()
+    table = side_table(exam, ["one", "two"], [expected, None])
+    assert table.columns["asked"].tolist() == [1] * 6 + [0] * 6
+    assert len(set(table.clusters)) == 6

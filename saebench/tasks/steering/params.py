@@ -45,9 +45,11 @@ class SteeringParams(Params):
     """Longest continuation."""
     mode: Mode = "add"
     """add the direction; clamp the component along it; or take away the complement of that component."""
-    latent: Literal["auroc", "output"] = "auroc"
-    """Which latent a dictionary steers with: that of the best training AUROC, or, of the ten best ones, that of the
-    best output score."""
+    latent: Literal["auroc", "output", "effect"] = "auroc"
+    """How a dictionary steers. auroc: with the atom of the latent of the best training AUROC. output: of the ten best
+    ones, that of the best output score. effect: with the direction that raises the best latent (SAE-TS)."""
+    effect_directions: int = Field(default=64, ge=8)
+    """Directions whose effects are measured for that."""
     detector: Kind = "probe"
     """Who tells the concept in a text: a probe of mean activations at `reader`, or a bag of words."""
     reader: str = ""

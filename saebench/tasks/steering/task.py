@@ -30,19 +30,23 @@ from saebench.errors import ConfigError, DataError, SubjectFailed
 from saebench.fingerprint import digest
 from saebench.judges import open_judge
 from saebench.lm.model import LanguageModel
+from saebench.lm.steering import Prompts
 from saebench.results.schema import DataRecord
 from saebench.tasks.contract import Bench, Params, Request, Scores, Subject, Task
 from saebench.tasks.steering.account import Outcome, finish, no_metric
 from saebench.tasks.steering.card import CARD
 from saebench.tasks.steering.curve import COLUMNS, Curve
+from saebench.tasks.steering.effects import EffectLatent, effect_map
 from saebench.tasks.steering.interventions import edit_of
 from saebench.tasks.steering.judging import judgement
 from saebench.tasks.steering.params import SteeringParams
 from saebench.tasks.steering.side_effects import questions_of, right_under
-from saebench.tasks.steering.trial import Trial, answers, steered, trial_of
+from saebench.tasks.steering.trial import REVISION, Answers, Trial, answers, steered, trial_of
 
 LICENCE = "Apache-2.0"
 """Of the packaged instructions, which are ours."""
+EFFECT_PROMPTS = 2
+"""Instructions on which effects of directions are measured."""
 
 
 class Steering(Task):
@@ -126,7 +130,8 @@ class Steering(Task):
                     key = (subject.fingerprint, one.name)
                     if not (trials[-1].excluded or key in outcomes or subject.fingerprint in undirected):
                         with bench.guard(subject):
-                            made = outcome(bench, subject, trials[-1], site, params, exam)
+                            method = method_of(bench, subject, told, site, params)
+                            made = outcome(bench, method, trials[-1], site, params, exam)
                             if isinstance(made, str):
                                 undirected[subject.fingerprint] = made
                             else:
@@ -161,24 +166,41 @@ def check(params: SteeringParams) -> None:
         )
 
 
-def method_of(subject: Subject, params: SteeringParams) -> ConceptMethod:
-    """A concept method itself; of a dictionary, the latent that the parameters choose."""
+def method_of(bench: Bench, subject: Subject, told: Answers, site: str, params: SteeringParams) -> ConceptMethod:
+    """A concept method itself; of a dictionary, what the parameters make of it."""
     if subject.kind == "concept":
         return subject.concept()
-    return OutputLatent(subject.dictionary()) if params.latent == "output" else BestLatent(subject.dictionary())
+    dictionary = subject.dictionary()
+    if params.latent == "auroc":
+        return BestLatent(dictionary)
+    if params.latent == "output":
+        return OutputLatent(dictionary)
+    count = params.effect_directions
+    prompts = Prompts(told.prompts.tokens[:EFFECT_PROMPTS], told.prompts.mask[:EFFECT_PROMPTS])
+    identity = {
+        "dictionary": dictionary.fingerprint(),
+        "site": site,
+        "directions": count,
+        "prompts": told.instructions[:EFFECT_PROMPTS],
+        "version": REVISION,
+    }
+    effects = bench.artefact(
+        "effects of directions", identity, lambda: effect_map(dictionary, bench.lm, site, prompts, count)
+    )
+    return EffectLatent(dictionary, effects, count)
 
 
 def outcome(
-    bench: Bench, subject: Subject, trial: Trial, site: str, params: SteeringParams, exam: Examination | None
+    bench: Bench, method: ConceptMethod, trial: Trial, site: str, params: SteeringParams, exam: Examination | None
 ) -> Outcome | str:
-    """Fit one subject on one concept, and answer every instruction with every factor; or why it has no direction.
+    """Fit one method on one concept, and answer every instruction with every factor; or why it has no direction.
 
     Raises:
         SubjectFailed: the method cannot be fitted on this concept.
     """
     began = time.perf_counter()
     try:
-        found = fitted(bench, method_of(subject, params), trial.concept, site)
+        found = fitted(bench, method, trial.concept, site)
     except (SubjectFailed, DataError) as error:
         raise SubjectFailed(f"concept '{trial.concept.name}': {error}") from error
     if found.direction is None:
