@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 from saebench.bench import Failure
-from saebench.errors import UsageError
 from saebench.nightly.code import Code, running_code
 from saebench.nightly.comparing import Compared, compare
 from saebench.nightly.costs import cost_points
@@ -133,12 +132,13 @@ def run_night(request: Request, progress: Progress | None = None) -> Night:
 
 
 def begin(out: Path, purpose: str = "") -> tuple[str, Path]:
-    """Name and new folder of a night that begins now, its purpose behind the name."""
-    name = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
-    folder = out / f"{name}{purpose}"
-    if folder.exists():
-        raise UsageError(f"{folder} is there already: another night began in the same second")
-    return name, folder
+    """Name and new folder of a night that begins now, its purpose behind the name: one night a second."""
+    while True:
+        name = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
+        folder = out / f"{name}{purpose}"
+        if not folder.exists():
+            return name, folder
+        sleep(0.2)
 
 
 def cells_of(
