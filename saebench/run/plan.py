@@ -122,7 +122,7 @@ def parts_read(task: Task, subjects: Sequence[ScoredSubject], scene: Scene, seed
 
 
 def kind_of_subject(subject: SubjectLike) -> str:
-    """dictionary, set, pair or recipe."""
+    """dictionary, concept, set, pair or recipe."""
     return kind_of(subject) if isinstance(subject, str) else "dictionary"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from saebench.baselines.concepts.diffmean import DiffMean
 from saebench.baselines.concepts.random_direction import RandomDirection
 from saebench.data.instructions import instructions
 from saebench.dictionaries.fakes import RandomLinear
-from saebench.errors import ConfigError
+from saebench.errors import ConfigError, DataError
 from saebench.fakes import FakeConcept, FakeSubject, bench_of
 from saebench.judges.fakes import fake_endpoint
 from saebench.tasks.contract import Scores
@@ -203,6 +205,8 @@ def test_settings_that_cannot_be_are_refused(lm, tmp_path):
     ):
         with pytest.raises(ConfigError, match=words):
             task.data(settings(tmp_path, **changed), lm, 0)
+    with pytest.raises(DataError, match="writes no text"):
+        task.data(settings(tmp_path), SimpleNamespace(name="synthetic:small"), 0)
     with pytest.raises(ConfigError, match="not above the steered site"):
         run(lm, settings(tmp_path, reader=SITE), concept(DiffMean(), "diffmean"))
 

@@ -24,13 +24,14 @@ from saebench.baselines.concepts.fitting import fitted
 from saebench.baselines.concepts.latents import BestLatent, OutputLatent
 from saebench.baselines.concepts.method import ConceptMethod
 from saebench.data.concepts import Sizes, concepts
-from saebench.data.instructions import instructions
+from saebench.data.instructions import OPEN, instructions
 from saebench.data.read_concepts import ReadConcept, read_concept
 from saebench.errors import ConfigError, DataError, SubjectFailed
 from saebench.fingerprint import digest
 from saebench.judges import open_judge
 from saebench.lm.model import LanguageModel
 from saebench.lm.steering import Prompts
+from saebench.lm.synthetic.presets import is_synthetic
 from saebench.results.schema import DataRecord
 from saebench.tasks.contract import Bench, Params, Request, Scores, Subject, Task
 from saebench.tasks.steering.account import Outcome, finish, no_metric
@@ -68,6 +69,8 @@ class Steering(Task):
                 read.
         """
         assert isinstance(params, SteeringParams)
+        if is_synthetic(lm.name):
+            raise DataError(f"{lm.name} writes no text: there is nothing to steer")
         check(params)
         asked = instructions(params.instructions)
         if len(asked) < params.prompts:
@@ -76,7 +79,7 @@ class Steering(Task):
             part="instructions",
             name=params.instructions,
             fingerprint=digest(asked),
-            licence=LICENCE if params.instructions == "open" else "not stated",
+            licence=LICENCE if params.instructions == OPEN else "not stated",
             documents=len(asked),
             tokens=sum(len(ids) for ids in lm.tokenizer(list(asked), add_special_tokens=False)["input_ids"]),
             packing={"layout": "one instruction a prompt"},
