@@ -57,6 +57,8 @@ class Compared:
     """Its p comes from flipping the signs of shared clusters."""
     same: bool = False
     """Nothing changed: equal items, or undefined for one reason on both sides."""
+    replaced: bool = False
+    """Another dictionary stands under the same name: other weights or settings."""
     lost: bool = False
     """The reference has a value and tonight has none."""
     reason: str = ""
@@ -105,7 +107,9 @@ def compare(
         old = definitions.get(next((record.task for record in one.reference.values()), one.task), {})
         for name, metric in watched(card).items():
             margin = margin_of(metric, audit.metric(name) if audit else None)
-            base = Compared(Cell(one.subject, one.task, one.setting, name), one.key, metric.direction, margin=margin)
+            cell = Cell(one.subject, one.task, one.setting, name)
+            other = not one.reason and not one.same_subject
+            base = Compared(cell, one.key, metric.direction, margin=margin, replaced=other)
             new, before = Half(metric, one.tonight, held), Half(old.get(name, metric), one.reference, kept)
             matched = metric.table in card.paired_by or one.same_subject
             cells.append(compare_halves(base, one.reason, new, before, matched))

@@ -56,8 +56,9 @@ class Night:
     """Its results and reports."""
     name: str
     """Its start, UTC, to the second."""
-    panel: str
+    request: Request
     suite: str
+    """`name-vVERSION`."""
     code: Code
     reference: Reference
     golden_count: int
@@ -77,6 +78,11 @@ class Night:
     def lost(self) -> list[Verdict]:
         """Cells whose value is gone."""
         return [verdict for verdict in self.verdicts if verdict.compared.lost]
+
+    @property
+    def replaced(self) -> list[str]:
+        """Subjects that are others than in the reference, under the same name."""
+        return list(dict.fromkeys(one.cell.subject for one in self.verdicts if one.compared.replaced))
 
     @property
     def nothing_compared(self) -> bool:
@@ -117,7 +123,7 @@ def run_night(request: Request, progress: Progress | None = None) -> Night:
     return Night(
         folder=folder,
         name=name,
-        panel=request.panel,
+        request=request,
         suite=suite.label,
         code=line.code,
         reference=reference,

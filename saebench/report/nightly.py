@@ -8,7 +8,7 @@ from shlex import quote
 
 from saebench.nightly.drift import Series
 from saebench.nightly.golden import GoldenChange, Number
-from saebench.nightly.night import Night
+from saebench.nightly.night import Night, Request
 from saebench.nightly.verdicts import Verdict
 from saebench.report.numbers import DASH, decimals, fixed, interval
 from saebench.stats import Difference, Estimate
@@ -74,12 +74,14 @@ def about(night: Night) -> str:
         if (found := night.of_kind(kind))
     ]
     lines = [
-        f"Panel {code(night.panel)} on suite {night.suite}, in {night.seconds / 60:.1f} minutes. "
+        f"Panel {code(night.request.panel)} on suite {night.suite}, in {night.seconds / 60:.1f} minutes. "
         f"{count(len(night.verdicts), 'cell')}: {', '.join(counts) or 'none'}. "
         f"{count(night.golden_count, 'golden value')}: {len(night.golden)} changed.",
         f"Reference of {facts.made[:16].replace('T', ' ')} UTC by {text(facts.by)}: {text(facts.reason)}",
         f"Code: {facts.code} then, {night.code} now.",
     ]
+    if night.replaced:
+        lines.append(f"Other weights or settings than in the reference: {text(', '.join(night.replaced))}.")
     return "\n".join(f"- {line}" for line in lines)
 
 
@@ -169,9 +171,10 @@ def drift_part(drift: Sequence[Series]) -> list[str]:
 
 def what_now(night: Night) -> str:
     """Commands for whoever reads this at night."""
-    facts = night.reference.facts
-    then, now = facts.code.commit, night.code.commit
+    then, now = night.reference.facts.code.commit, night.code.commit
     steps = []
+    if night.replaced:
+        steps.append("Look first at what replaced the subjects that are others than in the reference.")
     if then and now and then != now:
         clean = then.removesuffix("-dirty"), now.removesuffix("-dirty")
         steps.append(f"What changed in the code: `git log --oneline {clean[0]}..{clean[1]}`")
@@ -180,9 +183,19 @@ def what_now(night: Night) -> str:
     if night.golden:
         steps.append("Golden values have no noise: find the change, or raise the version of the task if it is meant.")
     steps.append(f"Results and per-item scores of tonight: {code(str(night.folder))}")
-    accept = f"saebench nightly --panel {quote(night.panel)} --update-reference --reason 'why this is right'"
-    steps.append(f"If the new scores are right, make them the reference, with the options of this run: {code(accept)}")
+    accept = f"{command(night.request)} --update-reference --reason 'why they are right'"
+    steps.append(f"If the new scores are right, make them the reference: {code(accept)}")
     return "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
+
+
+def command(request: Request) -> str:
+    """The command line of a request."""
+    words = ["--panel", request.panel, "--suite", request.suite, "--out", str(request.out)]
+    words += ["--reference", str(request.reference)] if request.reference else []
+    machine = request.machine
+    words += ["--device", machine.device] if machine.device != "auto" else []
+    words += ["--dtype", machine.dtype] if machine.dtype else []
+    return "saebench nightly " + " ".join(map(quote, words))
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -40,7 +40,7 @@ def night_json(night: Night, exit_code: int) -> dict[str, Any]:
         "night": night.name,
         "headline": headline(night),
         "exit_code": exit_code,
-        "panel": night.panel,
+        "panel": night.request.panel,
         "suite": night.suite,
         "seconds": night.seconds,
         "out": str(night.folder),
@@ -75,6 +75,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
         "margin": asdict(one.margin),
         "detectable": verdict.detectable,
         "unchanged": one.same,
+        "replaced": one.replaced,
         "lost": one.lost,
     }
 

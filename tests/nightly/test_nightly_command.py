@@ -106,6 +106,7 @@ def test_a_dictionary_that_got_worse_under_its_name_is_a_confirmed_fall(watched,
     ]
     text = (Path(found["out"]) / "report.md").read_text()
     assert text.startswith(f"# Nightly {found['night']}: {len(fallen)} cells fell")
+    assert "Other weights or settings than in the reference: topk." in text
     assert "--update-reference --reason" in text
 
 

@@ -18,7 +18,7 @@ from saebench.nightly.comparing import Cell, Compared
 from saebench.nightly.drift import series_of
 from saebench.nightly.golden import Golden, GoldenChange
 from saebench.nightly.history import NightLine
-from saebench.nightly.night import Night, score_points
+from saebench.nightly.night import Night, Request, score_points
 from saebench.nightly.reference import Facts, Reference
 from saebench.nightly.verdicts import judge
 from saebench.report.nightly import MOST_ROWS, headline, markdown
@@ -61,7 +61,7 @@ def night_of(*cells, again=(), **settings):
     made = Night(
         folder=Path("nightly/n"),
         name="n",
-        panel="mine",
+        request=Request(Path("our nights"), "mine", "small", Path("reference")),
         suite="small-v1",
         code=NOW,
         reference=Reference(Path("reference"), facts, golden, ()),
@@ -99,6 +99,8 @@ def test_what_fell_comes_first_with_the_way_to_find_out_why():
         "## What now",
     ]
     assert "git log --oneline aaaaaaaaaaaa..bbbbbbbbbbbb" in text
+    accept = "saebench nightly --panel mine --suite small --out 'our nights' --reference reference --update-reference"
+    assert accept in text
     assert "data changed: eval" in text
 
 
