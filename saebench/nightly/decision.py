@@ -14,7 +14,7 @@ import numpy as np
 from scipy import special
 
 from saebench.stats import holm
-from saebench.stats.clusters import RESAMPLES
+from saebench.stats.clusters import EXACT_GROUPS, RESAMPLES
 from saebench.stats.paired import POWER_FACTOR
 
 ALPHA = 0.05
@@ -69,9 +69,12 @@ def sign_patterns(clusters: int, tests: int) -> float:
 def can_show(clusters: int, tests: int) -> bool:
     """Whether a paired test of so many clusters reaches p < 5 % / tests when all of them say the same.
 
-    The smallest p is that of all signs alike, 2^(1 - n). It is estimated from random flips, of which a few more than
-    expected may hit that pattern (two standard deviations); Hoeffding's bound needs none.
+    The smallest p is that of all signs alike, 2^(1 - n), exactly so up to `EXACT_GROUPS` clusters. With more it is
+    estimated from random flips, of which a few more than expected may hit that pattern (two standard deviations);
+    Hoeffding's bound needs none.
     """
+    if clusters <= EXACT_GROUPS:
+        return 2.0 ** (1 - clusters) < ALPHA / tests
     hits = RESAMPLES * 2.0 ** (1 - clusters)
     flips = (1 + hits + 2 * math.sqrt(hits)) / (1 + RESAMPLES)
     return min(flips, 2 * math.exp(-clusters / 2)) < ALPHA / tests

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
+from saebench.stats import holm
 from saebench.stats.bootstrap import Ratio, ratio_estimates
 from saebench.stats.clusters import cluster_weights
 from saebench.stats.paired import paired_difference, paired_p_values, unpaired_difference
@@ -82,9 +84,31 @@ def test_coverage_of_the_paired_interval_and_its_gain_over_an_unpaired_one():
 
 
 def test_the_exact_p_is_reached_when_all_clusters_agree():
-    """Only all plus and all minus are as extreme: 2 of 2^10 patterns."""
-    p = paired_p_values(panel_of(np.zeros(10), np.arange(1, 11), resamples=20_000))[0, 1]
-    assert p == pytest.approx(2 / 1024, abs=0.001)
+    """Only all plus and all minus are as extreme: 2 of 2^n patterns."""
+    for n in (10, 14, 16):
+        assert paired_p_values(panel_of(np.zeros(n), np.arange(1, n + 1)))[0, 1] == 2 / 2**n
+    p = paired_p_values(panel_of(np.zeros(17), np.arange(1, 18), resamples=400_000))[0, 1]
+    assert p == pytest.approx(2 / 2**17, abs=1.5e-5)
+
+
+def test_few_clusters_have_the_p_of_scipys_exact_permutation_test():
+    """Signs of paired differences, all of them: `permutation_type="samples"` of two samples."""
+    rng = np.random.default_rng(7)
+    for n in (10, 13):
+        a, b = rng.exponential(size=(2, n))
+        theirs = stats.permutation_test(
+            (a, b), lambda x, y: np.mean(x) - np.mean(y), permutation_type="samples", n_resamples=np.inf
+        )
+        assert paired_p_values(panel_of(a, b))[0, 1] == pytest.approx(theirs.pvalue, abs=1e-12)
+
+
+def test_a_large_family_over_fourteen_clusters_can_still_be_significant():
+    """23 subjects, 253 pairs: 2^-13 x 253 = .031."""
+    steps = np.arange(23.0)
+    panel = panel_of(*(np.linspace(1, 2, 14) * step for step in steps))
+    p_values = paired_p_values(panel)
+    assert len(p_values) == 253
+    assert max(holm(p_values).values()) == pytest.approx(253 / 2**13)
 
 
 def test_strong_evidence_gets_below_the_resolution_of_the_resamples():
