@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from saebench.errors import UnknownName
 from saebench.packaged_files import packaged
 from saebench.registry import near_misses
-from saebench.subjects import parse
+from saebench.subjects.spec import anchored
 from saebench.yaml_file import read_yaml
 
 
@@ -42,4 +42,4 @@ def load_panel(name: str) -> list[str]:
         known = panel_names()
         raise UnknownName("panel", name, near_misses(name, dict.fromkeys(known)), known)
     panel = read_yaml(path, Panel)
-    return [str(path.parent / one) if parse(one).prefix == "path" else one for one in panel.subjects]
+    return [anchored(one, path.parent) for one in panel.subjects]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +59,17 @@ def parameters_of(query: str) -> dict[str, str]:
         before = f"{before}&{after}"
     pairs = (pair.partition("=") for pair in before.split("&") if pair)
     return {key: value for key, _, value in pairs} | own
+
+
+def anchored(text: str, folder: Path) -> str:
+    """The specification with its relative paths, also those of members and of `of=`, taken from a folder."""
+    spec = parse(text)
+    if spec.prefix == "path":
+        return os.path.normpath(folder / text)
+    if spec.prefix in GROUPS:
+        return f"{spec.prefix}:" + ",".join(anchored(member, folder) for member in spec.body.split(","))
+    nested = spec.parameters.get("of")
+    return text.replace(f"of={nested}", f"of={anchored(nested, folder)}") if nested else text
 
 
 def kind_of(text: str) -> str:
