@@ -64,6 +64,8 @@ class Compared:
     reason: str = ""
     """Why the two cannot be compared."""
     margin: Margin = NO_MARGIN
+    scored: ResultRecord | None = None
+    """A result of tonight that it comes from, for any of its seeds."""
 
 
 def watched(card: Card) -> dict[str, Metric]:
@@ -109,7 +111,8 @@ def compare(
             margin = margin_of(metric, audit.metric(name) if audit else None)
             cell = Cell(one.subject, one.task, one.setting, name)
             other = not one.reason and not one.same_subject
-            base = Compared(cell, one.key, metric.direction, margin=margin, replaced=other)
+            scored = next(iter(one.tonight.values()))
+            base = Compared(cell, one.key, metric.direction, margin=margin, replaced=other, scored=scored)
             new, before = Half(metric, one.tonight, held), Half(old.get(name, metric), one.reference, kept)
             matched = metric.table in card.paired_by or one.same_subject
             cells.append(compare_halves(base, one.reason, new, before, matched))

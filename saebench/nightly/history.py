@@ -25,6 +25,11 @@ class Point(_Wire):
     series: str
     """What it continues: nights with one series are comparable."""
     subject: str
+    fingerprint: str = ""
+    """Of the subject as it was that night: another one under its name continues the series."""
+    lm: str | None = None
+    """Hash of the language model's weights."""
+    site: str | None = None
     task: str
     setting: str = ""
     metric: str

@@ -199,11 +199,14 @@ def score_points(verdicts: Sequence[Verdict]) -> list[Point]:
     for verdict in verdicts:
         one = verdict.compared
         if one.now is not None and one.now.value is not None:
-            cell = one.cell
+            cell, scored = one.cell, one.scored
             points.append(
                 Point(
                     series=f"{one.key} {cell.metric}",
                     subject=cell.subject,
+                    fingerprint=scored.subject.fingerprint if scored else "",
+                    lm=scored.identity.lm if scored else None,
+                    site=scored.site if scored else None,
                     task=cell.task,
                     setting=cell.setting,
                     metric=cell.metric,

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from saebench.report.boards import boards_of
 from saebench.report.card_page import card_page, card_pages_of
 from saebench.report.index_page import index_page
+from saebench.report.nights import Watched, watched_of
 from saebench.report.number_files import numbers_csv, numbers_json
 from saebench.report.subject_page import subject_page
 from saebench.report.view import Board
@@ -32,12 +34,13 @@ def build_leaderboard(results: Sequence[Path], out: Path, title: str = TITLE) ->
     Of a unit that several folders hold, the newest result counts; the others are its history.
 
     Args:
-        results: results folders, accepted submissions among them.
+        results: results folders, accepted submissions among them; of a folder of nights, its history is read.
         out: folder, made where it is missing. Pages of subjects that are no more are removed from it.
         title: heading of the index.
 
     Raises:
-        ResultsError: a folder is not there, or a result is damaged or of a newer schema.
+        ResultsError: a folder is not there, or a result or a history is damaged or of a newer schema, or the nights
+            know none of the subjects.
         StorageError: the pages cannot be written.
     """
     folders = ResultFolders(results)
@@ -47,7 +50,8 @@ def build_leaderboard(results: Sequence[Path], out: Path, title: str = TITLE) ->
     audits = audits_of(cards, results)
     aggregates = aggregate_records([one for one in records if one.task in cards], folders, cards.__getitem__)
     boards = boards_of(records, folders, cards=cards, audits=audits, versions=versions, aggregates=aggregates)
-    return write_site(boards, records, out, title, cards=cards, audits=audits)
+    watched = watched_of(boards, results)
+    return write_site(boards, records, out, title, cards=cards, audits=audits, watched=watched)
 
 
 def write_site(
@@ -58,6 +62,7 @@ def write_site(
     *,
     cards: Mapping[str, Card],
     audits: Mapping[str, AuditRecord],
+    watched: Mapping[str, Sequence[Watched]] = MappingProxyType({}),
 ) -> Path:
     """Write all pages of some boards; returns the path of the index."""
     tasks = sorted({record.task for record in records})
@@ -65,7 +70,9 @@ def write_site(
     files = {"index.html": index_page(boards, records, title, pages)}
     files |= {pages[task]: card_page(task, cards.get(task), audits.get(task), title) for task in tasks}
     files |= {
-        f"subjects/{row.page}.html": subject_page(board, row, title, pages) for board in boards for row in board.rows
+        f"subjects/{row.page}.html": subject_page(board, row, title, pages, watched.get(row.page, ()))
+        for board in boards
+        for row in board.rows
     }
     if boards:
         files |= {"leaderboard.csv": numbers_csv(boards), "leaderboard.json": numbers_json(boards)}

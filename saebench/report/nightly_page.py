@@ -95,7 +95,7 @@ def line_of(series: Series) -> Line:
     names, points = series.nights[-SHOWN:], series.points[-SHOWN:]
     values = [value_of(point) for point in points]
     places = decimals(values)
-    trend = Trend(series.last.metric, 0, tuple(Night(*one) for one in zip(names, names, values, strict=True)))
+    trend = Trend(series.last.metric, tuple(Night(*one) for one in zip(names, names, values, strict=True)))
     shown = [with_interval(value, places) for value in values]
     numbers = [point.value for point in points]
     return Line(

@@ -5,7 +5,7 @@ It needs no script.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -14,6 +14,7 @@ from jinja2 import Template
 from saebench.report.breakdown import QUANTILES, Breakdown
 from saebench.report.contrasts import Contrast
 from saebench.report.groups import better
+from saebench.report.nights import Watched
 from saebench.report.numbers import decimals
 from saebench.report.sheet import result_facts, subject_facts
 from saebench.report.site import policy, templates
@@ -35,7 +36,9 @@ class Neighbour:
     """None for the subject itself."""
 
 
-def subject_page(board: Board, row: Row, title: str, card_pages: Mapping[str, str]) -> str:
+def subject_page(
+    board: Board, row: Row, title: str, card_pages: Mapping[str, str], watched: Sequence[Watched] = ()
+) -> str:
     """The text of the page.
 
     Args:
@@ -43,6 +46,7 @@ def subject_page(board: Board, row: Row, title: str, card_pages: Mapping[str, st
         row: the subject.
         title: heading of the index.
         card_pages: address of a task's card from the index, by task name.
+        watched: its metrics over the nights, by task.
     """
     rows = {one.fingerprint: one for one in board.rows}
     own = [(group, group.entries[row.fingerprint]) for group in board.groups if row.fingerprint in group.entries]
@@ -56,6 +60,7 @@ def subject_page(board: Board, row: Row, title: str, card_pages: Mapping[str, st
         facts=subject_facts(_record(board, row).subject),
         shown=shown,
         siblings=siblings(board, row),
+        watched=watched,
         card_pages=card_pages,
         notes=reasons,
         note_numbers={reason: number for number, reason in enumerate(reasons, 1)},

@@ -18,6 +18,8 @@ class Night:
     finished: str
     software: str
     value: MetricValue
+    note: str = ""
+    """What sets it apart from the others."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,6 @@ class Trend:
     """One metric of one unit over the runs of it, oldest first."""
 
     metric: str
-    eval_seed: int
     nights: tuple[Night, ...]
 
 
@@ -52,7 +53,7 @@ def trend_of(versions: Sequence[ResultRecord], metric: str) -> Trend | None:
     )
     if len({night.finished for night in nights}) < 2:
         return None
-    return Trend(metric, versions[0].eval_seed, nights)
+    return Trend(metric, nights)
 
 
 def picture(trend: Trend) -> Picture | None:
