@@ -17,7 +17,7 @@ Folders = Annotated[
     typer.Argument(
         metavar="RESULTS...",
         help="Results folders, and submissions, which are verified first. Default: results. Of a unit that several "
-        "hold, the newest result counts; the others are its history.",
+        "hold, the newest result counts; the others are its history. Of a folder of nights, its history.jsonl is read.",
         show_default=False,
     ),
 ]
