@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from saebench.report.author_card import author_cards
 from saebench.report.boards import boards_of
 from saebench.report.card_page import card_page, card_pages_of
 from saebench.report.index_page import index_page
@@ -21,6 +22,7 @@ from saebench.results.atomic import storage_errors
 from saebench.results.audits import FOLDER, AuditRecord, audit_of
 from saebench.results.folders import ResultFolders
 from saebench.results.schema import ResultRecord
+from saebench.submissions.card import SubmissionCard
 from saebench.tasks import TASKS
 from saebench.tasks.contract import Card
 
@@ -39,8 +41,8 @@ def build_leaderboard(results: Sequence[Path], out: Path, title: str = TITLE) ->
         title: heading of the index.
 
     Raises:
-        ResultsError: a folder is not there, or a result or a history is damaged or of a newer schema, or the nights
-            know none of the subjects.
+        ResultsError: a folder is not there, or a result, a history or an author's card is damaged or of a newer
+            schema, or the nights know none of the subjects.
         StorageError: the pages cannot be written.
     """
     folders = ResultFolders(results)
@@ -50,8 +52,8 @@ def build_leaderboard(results: Sequence[Path], out: Path, title: str = TITLE) ->
     audits = audits_of(cards, results)
     aggregates = aggregate_records([one for one in records if one.task in cards], folders, cards.__getitem__)
     boards = boards_of(records, folders, cards=cards, audits=audits, versions=versions, aggregates=aggregates)
-    watched = watched_of(boards, results)
-    return write_site(boards, records, out, title, cards=cards, audits=audits, watched=watched)
+    said, watched = author_cards(boards, results), watched_of(boards, results)
+    return write_site(boards, records, out, title, cards=cards, audits=audits, said=said, watched=watched)
 
 
 def write_site(
@@ -62,15 +64,18 @@ def write_site(
     *,
     cards: Mapping[str, Card],
     audits: Mapping[str, AuditRecord],
+    said: Mapping[str, Sequence[SubmissionCard]] = MappingProxyType({}),
     watched: Mapping[str, Sequence[Watched]] = MappingProxyType({}),
 ) -> Path:
-    """Write all pages of some boards; returns the path of the index."""
+    """Write all pages of some boards, with what authors said and nights watched by page; returns the index's path."""
     tasks = sorted({record.task for record in records})
     pages = card_pages_of(tasks)
     files = {"index.html": index_page(boards, records, title, pages)}
     files |= {pages[task]: card_page(task, cards.get(task), audits.get(task), title) for task in tasks}
     files |= {
-        f"subjects/{row.page}.html": subject_page(board, row, title, pages, watched.get(row.page, ()))
+        f"subjects/{row.page}.html": subject_page(
+            board, row, title, pages, watched=watched.get(row.page, ()), author_cards=said.get(row.page, ())
+        )
         for board in boards
         for row in board.rows
     }

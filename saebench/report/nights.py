@@ -91,13 +91,7 @@ def place_of(point: Point) -> Place:
 
 def places_of(board: Board, row: Row) -> set[Place]:
     """The same for everything that a row was scored on."""
-    records = [
-        record
-        for group in board.groups
-        if row.fingerprint in group.entries
-        for record in group.entries[row.fingerprint].records
-    ]
-    return {(row.fingerprint, record.identity.lm, record.site) for record in records}
+    return {(row.fingerprint, record.identity.lm, record.site) for record in board.records(row)}
 
 
 def _newest(series: Sequence[Series], places: set[Place]) -> list[Watched]:

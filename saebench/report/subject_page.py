@@ -11,6 +11,7 @@ from functools import cache
 
 from jinja2 import Template
 
+from saebench.report.author_card import answers
 from saebench.report.breakdown import QUANTILES, Breakdown
 from saebench.report.contrasts import Contrast
 from saebench.report.groups import better
@@ -23,6 +24,7 @@ from saebench.report.view import Board, Column, Entry, Group, Row
 from saebench.results.schema import ResultRecord
 from saebench.results.sparsity import band_edges
 from saebench.stats import Estimate
+from saebench.submissions.card import SubmissionCard
 from saebench.tasks.contract import Metric
 
 
@@ -37,7 +39,13 @@ class Neighbour:
 
 
 def subject_page(
-    board: Board, row: Row, title: str, card_pages: Mapping[str, str], watched: Sequence[Watched] = ()
+    board: Board,
+    row: Row,
+    title: str,
+    card_pages: Mapping[str, str],
+    *,
+    watched: Sequence[Watched] = (),
+    author_cards: Sequence[SubmissionCard] = (),
 ) -> str:
     """The text of the page.
 
@@ -47,6 +55,7 @@ def subject_page(
         title: heading of the index.
         card_pages: address of a task's card from the index, by task name.
         watched: its metrics over the nights, by task.
+        author_cards: of the submissions that are about it.
     """
     rows = {one.fingerprint: one for one in board.rows}
     own = [(group, group.entries[row.fingerprint]) for group in board.groups if row.fingerprint in group.entries]
@@ -57,10 +66,11 @@ def subject_page(
         board=board,
         row=row,
         edges=None if not row.band else band_edges(row.band),
-        facts=subject_facts(_record(board, row).subject),
+        facts=subject_facts(board.records(row)[0].subject),
         shown=shown,
         siblings=siblings(board, row),
         watched=watched,
+        author_cards=author_cards,
         card_pages=card_pages,
         notes=reasons,
         note_numbers={reason: number for number, reason in enumerate(reasons, 1)},
@@ -73,7 +83,13 @@ def subject_page(
 @cache
 def _template() -> Template:
     environment = templates().overlay()
-    own = {"result_facts": result_facts, "picture": picture, "digits": digits_of, "places": decimals}
+    own = {
+        "result_facts": result_facts,
+        "answers": answers,
+        "picture": picture,
+        "digits": digits_of,
+        "places": decimals,
+    }
     environment.filters = environment.filters | own
     environment.globals = environment.globals | {"tied": tied, "all_metrics": all_metrics, "by_seed": by_seed}
     return environment.get_template("subject.html.j2")
@@ -103,12 +119,6 @@ def siblings(board: Board, row: Row) -> list[Row]:
     if row.seed is None:
         return []
     return [one for one in board.rows if one.recipe == row.recipe and one.seed not in (None, row.seed)]
-
-
-def _record(board: Board, row: Row) -> ResultRecord:
-    """Any result of the subject."""
-    entries = (group.entries[row.fingerprint] for group in board.groups if row.fingerprint in group.entries)
-    return next(record for entry in entries for record in entry.records)
 
 
 def digits_of(part: Breakdown) -> list[int]:

@@ -134,6 +134,11 @@ class Board:
         mean = next((group for group in ranked if group.id == AGGREGATE), None)
         return mean or max(ranked or self.groups, key=lambda group: len(group.entries))
 
+    def records(self, row: Row) -> list[ResultRecord]:
+        """Every result of a subject."""
+        entries = (group.entries.get(row.fingerprint) for group in self.groups)
+        return [record for entry in entries if entry for record in entry.records]
+
     def count(self, kind: Kind) -> int:
         """Rows of one kind."""
         return sum(row.kind == kind for row in self.rows)

@@ -2,7 +2,7 @@
 
 A result is `self-reported` at first. `saebench run` does not take such a result for done: it scores the unit anew, and
 when the bundle is accepted again and the numbers agree, the result is `reproduced` and keeps the numbers of the run
-here. What contradicts a result that is already there is refused.
+here. What contradicts a result that is already there is refused. The author's card is kept beside the results.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from saebench.results.store import ResultStore
 from saebench.submissions import limits
 from saebench.submissions.bundle import Bundle
 from saebench.submissions.checks import check_shared
+from saebench.submissions.kept_cards import keep_card
 from saebench.submissions.known import Known
 from saebench.submissions.recomputing import ENDS, agree
 from saebench.submissions.refusing import refusal, shown
@@ -42,7 +43,7 @@ class Accepted:
 
 
 def accept(path: Path, out: Path, known: Known, beside: Sequence[Path] = ()) -> Accepted:
-    """Verify the bundle at `path` and put its results into the results folder `out`.
+    """Verify the bundle at `path` and put its results and its card into the results folder `out`.
 
     Args:
         path: folder or archive.
@@ -84,6 +85,7 @@ def accept(path: Path, out: Path, known: Known, beside: Sequence[Path] = ()) -> 
             record = existing
         if own:
             written.append(record)
+    keep_card(verdict.bundle.card, out)
     return Accepted(verdict, tuple(written))
 
 

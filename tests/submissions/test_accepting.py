@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hostile_claims import consistent
 from toy_bundle import (
     NAME,
@@ -21,7 +22,7 @@ from toy_bundle import (
     with_record,
 )
 
-from saebench.errors import SubmissionError
+from saebench.errors import ResultsError, SubmissionError
 from saebench.report.comparing import compare_folders
 from saebench.report.leaderboard import build_leaderboard
 from saebench.results.folders import ResultFolders
@@ -234,25 +235,127 @@ def test_markup_in_any_name_reaches_the_page_as_text(files: Files, take: Accept,
     assert any("&lt;/script&gt;" in page.read_text("utf-8") for page in pages)
 
 
+@pytest.mark.parametrize(
+    ("scored_here", "told"),
+    [
+        (True, "Reproduced. Its author sent these numbers in"),
+        (False, "Self-reported. Some of these numbers were sent in by their author"),
+    ],
+)
+def test_the_author_is_heard_beside_the_status(
+    scored_here: bool, told: str, files: Files, take: Accept, tmp_path: Path
+) -> None:
+    if scored_here:
+        run_here(tmp_path, files, take)
+    paper = "https://papers.test/a?b=1&c=2#d"
+    take(_said(files, paper=paper, training_data="Two lines\nof text"))
+    reader = _subject_page(tmp_path)
+    for said in (told, "A. Person and B. Person", "Apache-2.0", "Two lines\nof text", "not published"):
+        assert said in reader.text
+    assert [link["href"] for link in reader.away] == ["https://persons.test/a", paper]
+    assert {link["rel"] for link in reader.away} == {"noopener noreferrer nofollow"}
+
+
+NO_PAGES = (
+    "javascript:alert(1)",
+    "data:text/html,<script>alert(1)</script>",
+    " JaVaScRiPt:alert(1)",
+    "https://papers.test/ <img src=x onerror=alert(1)>",
+    "https://papers.test\\@evil.test/",
+    "https://papers.test@evil.test/",
+    "https://\u0440\u0430pers.test/",
+    "https:evil.test",
+    "//evil.test/x",
+    "ftp://papers.test/x",
+    "https://papers.test/\nhttps://papers.test/",
+)
+
+
+@pytest.mark.parametrize("paper", NO_PAGES)
+def test_only_the_address_of_a_page_is_a_link(paper: str, files: Files, take: Accept, tmp_path: Path) -> None:
+    assert take(_said(files, paper=paper, contact="@person")).verdict.accepted
+    reader = _subject_page(tmp_path)
+    assert reader.away == []
+    assert paper.strip() in reader.text
+
+
+def test_a_hostile_card_stays_text(files: Files, take: Accept, tmp_path: Path) -> None:
+    quoting = 'https://papers.test/"onmouseover="alert(1)//<script>alert(1)</script>'
+    evil = dict.fromkeys(("authors", "contact", "licence", "training_data", "weights"), HOSTILE)
+    done = take(_said(files, paper=quoting, **evil))
+    assert [str(one) for one in done.verdict.refusals] == []
+    reader = _subject_page(tmp_path)
+    assert not reader.tags & {"img", "script"}
+    assert not any(name.startswith("on") for name in reader.attributes)
+    assert reader.text.count(evil["licence"]) == len(evil)
+    assert [link["href"] for link in reader.away] == [quoting]
+
+
+def test_a_card_is_about_its_subject_and_not_about_the_controls_that_came_with_it(
+    files: Files, take: Accept, tmp_path: Path
+) -> None:
+    take(files)
+    build_leaderboard([tmp_path / "results"], tmp_path / "site")
+    pages = {path.name: path.read_text("utf-8") for path in (tmp_path / "site" / "subjects").glob("*.html")}
+    assert len(pages) == 3
+    assert [name for name, text in pages.items() if "What its author says" in text] == [
+        name for name in pages if name.startswith(NAME)
+    ]
+
+
+def test_a_bundle_among_the_results_brings_its_card(files: Files, tmp_path: Path) -> None:
+    bundle = in_folder(files, tmp_path / "sent")
+    with with_accepted([str(bundle)]) as folders:
+        build_leaderboard([Path(one) for one in folders], tmp_path / "site")
+    assert "What its author says" in next((tmp_path / "site" / "subjects").glob(f"{NAME}*")).read_text("utf-8")
+
+
+def test_a_damaged_card_is_told_by_file_and_field(files: Files, take: Accept, tmp_path: Path) -> None:
+    take(files)
+    kept = tmp_path / "results" / "submissions" / f"{NAME}.json"
+    kept.write_text(kept.read_text().replace("self-reported", "reproduced"))
+    with pytest.raises(ResultsError, match=rf"{NAME}\.json.*status"):
+        build_leaderboard([tmp_path / "results"], tmp_path / "site")
+
+
+def _said(files: Files, **answers: str) -> Files:
+    """The bundle with other answers on its card."""
+    card = yaml.safe_load(files["submission.yaml"]) | answers
+    return signed({**files, "submission.yaml": yaml.safe_dump(card, allow_unicode=True).encode()})
+
+
+def _subject_page(tmp_path: Path) -> Reader:
+    """The page of the submitted subject."""
+    build_leaderboard([tmp_path / "results"], tmp_path / "site")
+    reader = Reader()
+    reader.feed(next((tmp_path / "site" / "subjects").glob(f"{NAME}*")).read_text("utf-8"))
+    return reader
+
+
 class Reader(HTMLParser):
-    """What a browser would make of a page: its tags, attributes and scripts."""
+    """What a browser would make of a page: its tags, attributes, scripts, text and links that leave the site."""
 
     def __init__(self) -> None:
         super().__init__()
         self.tags: set[str] = set()
         self.attributes: set[str] = set()
         self.scripts: list[str] = []
+        self.text = ""
+        self.away: list[dict[str, str | None]] = []
         self._inside = False
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         self.attributes |= {name for name, _ in attributes}
+        if tag == "a" and ":" in str(dict(attributes)["href"]):
+            self.away.append(dict(attributes))
         self._inside = tag == "script"
 
     def handle_endtag(self, tag: str) -> None:
         self._inside = False
 
     def handle_data(self, data: str) -> None:
+        self.text += data
         if self._inside:
             self.scripts.append(data)
 
