@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 from saebench.errors import SubmissionError
 from saebench.run.suite import Suite, load_suite, suite_names
+from saebench.subjects import kind_of
 from saebench.submissions.accepting import accept
 from saebench.submissions.known import Known, KnownTask
 from saebench.submissions.layout import MANIFEST
@@ -21,6 +22,7 @@ def known() -> Known:
         task=_known_task,
         suite=Suite.model_validate,
         packaged=lambda name: load_suite(name) if name in suite_names() else None,
+        kind_of=kind_of,
     )
 
 

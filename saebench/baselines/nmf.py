@@ -41,7 +41,8 @@ class NmfRecipe(Recipe):
                 field=ground.data.site,
                 remedy="use baseline:snmf, or the hidden activations of an MLP with ReLU (blocks.{l}.mlp.hook_post)",
             )
-        model = NMF(self.d_dict, init="nndsvda", max_iter=ITERATIONS, tol=TOLERANCE, random_state=self.seed)
+        init = "nndsvda" if self.d_dict <= x.shape[1] else "random"
+        model = NMF(self.d_dict, init=init, max_iter=ITERATIONS, tol=TOLERANCE, random_state=self.seed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(x.cpu().numpy())

@@ -14,7 +14,7 @@ EXAMPLE = "Example: saebench check ./my_sae --lm smollm2-135m-instruct --site bl
 
 
 def check(
-    subject: Annotated[str, typer.Argument(help="A folder or a foreign dictionary, as in 'saebench run --subject'.")],
+    subject: Annotated[str, typer.Argument(help="A folder, a foreign dictionary or a baseline, as in 'saebench run --subject'.")],
     lm: Annotated[
         str | None, typer.Option("--lm", help="Encode activations of this language model instead of random ones.")
     ] = None,
@@ -24,8 +24,9 @@ def check(
 ) -> None:
     """Check a dictionary: does it load, what is it, is it finite, is decode pure, does it match its site.
 
-    With --lm it encodes real activations of the site, without it random ones. A concept method (baseline:diffmean) is
-    fitted on a toy lesson: is its direction finite, does it come out the same again, does it score texts one by one.
+    With --lm it encodes real activations of the site, without it random ones. A baseline (baseline:itda) is fitted on
+    planted activations first. A concept method (baseline:diffmean) is fitted on a toy lesson: is its direction finite,
+    does it come out the same again, does it score texts one by one.
     """
     from saebench.run.checking import check_subject
 

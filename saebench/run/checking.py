@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,16 +12,20 @@ from saebench.dictionaries.conformance import Finding, check_dictionary
 from saebench.errors import UsageError
 from saebench.fingerprint import digest
 from saebench.progress import Progress, Silent
-from saebench.subjects import kind_of, load_dictionary, parse, require_site
+from saebench.subjects import kind_of, load_dictionary, parse, require_site, resolve
 from saebench.subjects.concepts import method_of
+from saebench.subjects.stage import Stage
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from saebench.dictionaries.contract import Dictionary
     from saebench.lm.model import LanguageModel
 
 TOKENS = 256
 """Activations that the checks encode."""
+PLANTED, ON_AT_ONCE, FITTED_ON = 48, 4, 4_000
+"""Atoms of the planted activations that baselines are fitted on, those that are on in one, and how many there are."""
 SAMPLE = (
     "A dictionary is checked on a few sentences of plain prose, so that what it sees looks like what it was made for. "
     "The committee met on Tuesday and agreed on most of the points, though the budget was left for another day."
@@ -55,6 +60,7 @@ def check_subject(
     """Load a dictionary and check it, on activations of `lm` at its site where a model is named.
 
     A concept method is fitted on a toy lesson instead, read by `lm` or, where none is named, by a tiny random model.
+    A baseline or control without a model is fitted on planted activations (`check_fitted`).
 
     Raises:
         CheckpointError: it cannot be loaded or is not sound.
@@ -63,6 +69,8 @@ def check_subject(
     """
     if kind_of(subject) == "concept":
         return check_method(subject, lm, site, device)
+    if lm is None and parse(subject).prefix in {"baseline", "control"}:
+        return check_fitted(subject)
     dictionary = load_dictionary(subject)
     where = site or next(iter(dictionary.sites_in), "") or None
     if lm is None:
@@ -77,6 +85,11 @@ def check_subject(
         (progress or Silent()).note(f"{model.name}, {where}")
         require_site(dictionary, model, where, subject)
         x, source = sample_activations(model, where), f"{model.name} at {where}"
+    return report(subject, dictionary, where, x, source)
+
+
+def report(subject: str, dictionary: Dictionary, where: str | None, x: Tensor, source: str) -> CheckReport:
+    """What a dictionary is, and how it does on activations `x`."""
     traits = [name for name, value in vars(dictionary.traits).items() if value]
     facts = {
         "subject": subject,
@@ -92,6 +105,39 @@ def check_subject(
         "checked on": f"{len(x)} activations, {source}",
     }
     return CheckReport(facts, tuple(check_dictionary(dictionary, x)))
+
+
+def check_fitted(subject: str) -> CheckReport:
+    """Fit a baseline or control on planted activations and check what comes of it.
+
+    They are sums of a few of 48 non-negative atoms in 32 dimensions: every method can use them.
+    """
+    from tempfile import TemporaryDirectory
+
+    from saebench.activations.artefacts import ArtefactStore
+    from saebench.activations.sets import ActivationSet
+    from saebench.lm.fakes import tiny_model
+
+    generator = torch.Generator().manual_seed(0)
+    lm, site = tiny_model("gpt2"), "blocks.1.mlp.hook_post"
+    atoms = torch.rand(PLANTED, lm.site(site).width, generator=generator)
+    strengths = torch.rand(FITTED_ON, PLANTED, generator=generator)
+    strengths *= torch.rand(strengths.shape, generator=generator) < ON_AT_ONCE / PLANTED
+    x = strengths @ atoms + 0.01 * torch.rand(FITTED_ON, len(atoms.T), generator=generator)
+    data = ActivationSet.from_tensor(x, site=site)
+    with TemporaryDirectory(prefix="saebench-check-") as folder:
+        stage = Stage(
+            lm=lm,
+            site=site,
+            evaluated=lambda name: data,
+            fitted_on=lambda name: data,
+            evaluated_fingerprint=data.key,
+            fit_fingerprint=data.key,
+            defaults={"l0": ON_AT_ONCE, "d_dict": PLANTED},
+            artefacts=ArtefactStore(Path(folder)),
+        )
+        dictionary = resolve(subject, stage).dictionary()
+    return report(subject, dictionary, site, x[:TOKENS], "planted non-negative atoms that it was fitted on")
 
 
 def check_method(subject: str, lm: str | LanguageModel | None, site: str | None, device: str) -> CheckReport:

@@ -20,7 +20,6 @@ from saebench.submissions.layout import CARD, SUITE
 from saebench.submissions.refusing import refusal, shown
 
 AGAIN = "run 'saebench submit' with this version of saebench"
-GROUPS = ("set", "pair")
 FORMULA = "=+-@"
 """First characters that make a spreadsheet compute a cell."""
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
@@ -181,7 +180,7 @@ def check_whole(bundle: Bundle, known: Known, suite: SuiteLike) -> Iterator[Subm
                 "neither the subject nor a control or baseline", scored.file, "subject", "one submission, one subject"
             )
     yield from _missing(own, known, suite)
-    yield from _alone(bundle, own, suite)
+    yield from _alone(bundle, own, known, suite)
 
 
 def _is_company(record: ResultRecord) -> bool:
@@ -205,19 +204,15 @@ def _missing(own: Sequence[Scored], known: Known, suite: SuiteLike) -> Iterator[
                 yield refusal(message, "results", remedy="send all results of the suite, the weak ones too")
 
 
-def _alone(bundle: Bundle, own: Sequence[Scored], suite: SuiteLike) -> Iterator[SubmissionError]:
+def _alone(bundle: Bundle, own: Sequence[Scored], known: Known, suite: SuiteLike) -> Iterator[SubmissionError]:
     """Results beside which no control of the suite stands."""
     kind = own[0].record.subject.kind
-    if not any(_kind(control) == kind for control in suite.controls):
+    if not any(known.kind_of(control) == kind for control in suite.controls):
         return
     scopes = {_scope(scored.record) for scored in bundle.results if scored.record.subject.role is not None}
     for scored in own:
         if _scope(scored.record) not in scopes:
             yield refusal("no control of the suite stands beside this result", scored.file, remedy=AGAIN)
-
-
-def _kind(control: str) -> str:
-    return next((kind for kind in GROUPS if control.startswith(f"{kind}:")), "dictionary")
 
 
 def _scope(record: ResultRecord) -> str:

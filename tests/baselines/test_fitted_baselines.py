@@ -8,12 +8,13 @@ import pytest
 import torch
 import yaml
 from transformers import AutoConfig, AutoModelForCausalLM
+from typer.testing import CliRunner
 
 import saebench
 from saebench.baselines.recipe import Recipe
 from saebench.cli.main import app
 from saebench.dictionaries.conformance import check_dictionary
-from saebench.errors import UnitsFailed, UsageError
+from saebench.errors import UnitsFailed, UnknownName, UsageError
 from saebench.lm.fakes import tiny_tokenizer
 from saebench.packaged_files import packaged
 from saebench.run.evaluate import Settings, plan_suite, run_suite
@@ -108,6 +109,17 @@ def test_it_conforms_and_does_not_depend_on_the_batch(name, made):
     for size in (1, 7, 40):
         parts = torch.cat([dictionary.decode(dictionary.encode(part)) for part in x.split(size)])
         torch.testing.assert_close(parts, whole, rtol=1e-5, atol=1e-5)
+
+
+def test_each_passes_the_check_by_its_name_alone():
+    """`saebench check baseline:NAME`: fitted on planted activations, with a near miss for a name that is none."""
+    runner = CliRunner()
+    for name in {spec.split(":")[1].split("?")[0] for spec in SPECS.values()}:
+        checked = runner.invoke(app, ["check", f"baseline:{name}"])
+        assert checked.exit_code == 0, (name, checked.output)
+        assert "BAD" not in checked.output
+    with pytest.raises(UnknownName, match="did you mean diffmean"):
+        runner.invoke(app, ["check", "baseline:difmean"], catch_exceptions=False)
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -215,7 +227,6 @@ def test_pairs_of_kept_itdas_have_a_jaccard_similarity(suite, tmp_path):
 
 
 def test_the_command_line_lists_and_checks_them(made, tmp_path):
-    from typer.testing import CliRunner
 
     runner = CliRunner()
     listed = runner.invoke(app, ["ls", "baselines", "--json"])

@@ -62,6 +62,14 @@ def test_each_level_of_a_hierarchy_is_a_dictionary():
     assert fit["loss"] <= fit["untuned_loss"]
 
 
+def test_nmf_takes_more_atoms_than_dimensions():
+    """Nine non-negative atoms in four dimensions leave little unexplained: four of them, the axes, would do."""
+    x = torch.rand(200, 4, generator=torch.Generator().manual_seed(3))
+    made = NmfRecipe(d_dict=9).fit(Ground(ActivationSet.from_tensor(x)))
+    assert made.d_dict == 9
+    assert float((made.decode(made.encode(x)) - x).square().sum() / x.square().sum()) < 0.02
+
+
 def test_nmf_refuses_activations_of_both_signs():
     data = ActivationSet.from_tensor(torch.randn(50, 8), site="blocks.2.hook_resid_post")
     with pytest.raises(SiteError, match=r"blocks\.2\.hook_resid_post: .* negative.*baseline:snmf"):
