@@ -49,8 +49,9 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
         for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        if not javascript:
-            options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
+        prefs = {"download.default_directory": str(tmp_path_factory.mktemp("downloads"))}
+        scripts = {} if javascript else {"profile.managed_default_content_settings.javascript": 2}
+        options.add_experimental_option("prefs", prefs | scripts)
         running.append(webdriver.Chrome(options=options, service=Service(executable_path=driver)))
         return running[-1]
 

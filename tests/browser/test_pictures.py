@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 from leaderboard_records import TASK
+from made_up_nights import three
 from pages import drawn, look, names, opened, picture, size
 from scored_panel import store_panel
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
+from saebench.nightly.history import write_history
 from saebench.report.leaderboard import build_leaderboard
 from saebench.results.store import ResultStore
 
@@ -43,14 +45,15 @@ return boxes.flatMap(([one, a], at) => boxes.slice(at + 1)
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two nights of a small panel."""
+    """A small panel that was run twice, one subject of which nightly watches."""
     folder = tmp_path_factory.mktemp("nights")
     store_panel(folder / "first")
     first = ResultStore(folder / "first")
     for record in first.all():
         later = record.provenance.model_copy(update={"finished": "2026-11-21T10:04:00Z"})
         ResultStore(folder / "second").write(record.model_copy(update={"provenance": later}), first.items(record))
-    return build_leaderboard([folder / "first", folder / "second"], folder / "board").parent
+    write_history(folder / "nights", three())
+    return build_leaderboard([folder / "first", folder / "second", folder / "nights"], folder / "board").parent
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +102,10 @@ def test_the_page_of_a_subject(chromium, site, album, scheme):
         for one in page.find_elements(By.TAG_NAME, "details"):
             page.execute_script("arguments[0].open = true", one)
         seen(page, album, f"subject-{scheme}")
-        assert len(page.find_elements(By.CSS_SELECTOR, "svg.trend circle")) == 2
+        drawn_nights = [
+            len(one.find_elements(By.TAG_NAME, "circle")) for one in page.find_elements(By.CLASS_NAME, "trend")
+        ]
+        assert drawn_nights == [2, 3, 3]
 
 
 def test_without_javascript(start, site, album):

@@ -6,40 +6,15 @@ import shutil
 
 import pytest
 from built_boards import boards, files_of, row_called
-from leaderboard_records import SITE, TASK, panel
+from leaderboard_records import panel
+from made_up_nights import SAE, night, point, three
 from parsed_page import parse
 from scored_panel import store_panel
 
 from saebench.errors import ResultsError
-from saebench.fingerprint import digest
-from saebench.nightly.code import Code
-from saebench.nightly.history import FILE, NightLine, Point, write_history
+from saebench.nightly.history import FILE, write_history
 from saebench.report.leaderboard import build_leaderboard
 from saebench.report.nights import OTHERS, watched_of
-
-SAE = "topk-k32-s0"
-WEIGHTS = "a" * 32
-"""Of the language model that the made-up results were scored on."""
-
-
-def night(day, *points, commit=None):
-    return NightLine(
-        night=f"2026-11-{day:02}T03-37-00Z",
-        code=Code(saebench="0.1.0", commit=commit or f"{day:012x}"),
-        points=points,
-    )
-
-
-def point(value, metric="fvu", series="one", name=SAE, **more):
-    place = {"fingerprint": digest(name), "lm": WEIGHTS, "site": SITE}
-    ends = {"low": value - 0.01, "high": value + 0.01}
-    return Point(
-        series=f"{series} {metric}", subject=name, task=TASK, metric=metric, value=value, **place | ends | more
-    )
-
-
-def three():
-    return [night(day, point(value), point(1 - value, "kl")) for day, value in ((1, 0.30), (2, 0.34), (3, 0.32))]
 
 
 def watched(folder, nights, name=SAE):
