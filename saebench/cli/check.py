@@ -14,7 +14,9 @@ EXAMPLE = "Example: saebench check ./my_sae --lm smollm2-135m-instruct --site bl
 
 
 def check(
-    subject: Annotated[str, typer.Argument(help="A folder, a foreign dictionary or a baseline, as in 'saebench run --subject'.")],
+    subject: Annotated[
+        str, typer.Argument(help="A folder, a foreign dictionary or a baseline, as in 'saebench run --subject'.")
+    ],
     lm: Annotated[
         str | None, typer.Option("--lm", help="Encode activations of this language model instead of random ones.")
     ] = None,

@@ -90,7 +90,8 @@ def _with_setting(scope: Scope, found: Mapping[Scope, Sequence[Entrant]]) -> Sco
     alike = [_params(found[one]) for one in found if (one.suite, one.task, one.lm, one.site) == place]
     own = _params(found[scope])
     differing = [name for name in sorted(own) if any(other.get(name) != own[name] for other in alike)]
-    return replace(scope, setting=", ".join(f"{name} {_short(own[name])}" for name in differing))
+    told = sorted((f"{name} {_short(own[name])}" for name in differing), key=lambda one: ("[" in one, one))
+    return replace(scope, setting=", ".join(told))
 
 
 def _params(entrants: Sequence[Entrant]) -> dict[str, Any]:

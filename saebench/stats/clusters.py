@@ -135,7 +135,7 @@ def _random_signs(n_groups: int, resamples: int, seed: str) -> np.ndarray[Any, n
 @lru_cache(maxsize=4)
 def _every_sign(n_groups: int) -> np.ndarray[Any, np.dtype[np.int8]]:
     """Patterns of -1 and 1 whose last sign is 1, `[2^(n_groups - 1), n_groups]`; the first has no -1."""
-    patterns = np.arange(2 ** (n_groups - 1))[:, None]
+    patterns = np.arange(2 ** max(n_groups - 1, 0))[:, None]
     signs = (1 - 2 * (patterns >> np.arange(n_groups) & 1)).astype(np.int8)
     signs.flags.writeable = False
     return signs

@@ -173,3 +173,7 @@ def test_unpaired_refuses_weights_that_pair():
 def test_two_constant_samples_that_differ_have_the_permutation_p():
     a, b = panel_of(np.zeros(10), seed="a"), panel_of(np.ones(10), seed="b")
     assert unpaired_difference(a, 0, b, 0).p == pytest.approx(2 / 184_756)
+
+
+def test_nothing_is_paired_where_there_are_no_items():
+    assert paired_p_values(panel_of([], [])) == {}

@@ -63,7 +63,7 @@ function groupHeading(group, shown) {
     heading.append(element("button", toggle, full ? "\u2212" : `+${more}`));
   }
   heading.append(element("br"), title);
-  if (group.setting) heading.append(element("span", { class: "suite" }, ` ${group.setting}`));
+  if (group.setting) heading.append(" ", element("span", { class: "setting", title: group.setting }, group.setting));
   return heading;
 }
 
