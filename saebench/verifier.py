@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from saebench.errors import SubmissionError
+from saebench.errors import SubmissionError, UsageError
 from saebench.run.suite import Suite, load_suite, suite_names
 from saebench.subjects import kind_of
+from saebench.subjects.spec import GROUPS
 from saebench.submissions.accepting import accept
 from saebench.submissions.known import Known, KnownTask
 from saebench.submissions.layout import MANIFEST
@@ -22,7 +23,7 @@ def known() -> Known:
         task=_known_task,
         suite=Suite.model_validate,
         packaged=lambda name: load_suite(name) if name in suite_names() else None,
-        kind_of=kind_of,
+        kind_of_control=_kind_of_control,
     )
 
 
@@ -30,6 +31,13 @@ def _known_task(name: str) -> KnownTask:
     task = TASKS.get(name)
     ranges = {metric.name: (metric.low, metric.high) for metric in task.card.metrics}
     return KnownTask(task.card, task.takes, task.parameters, ranges)
+
+
+def _kind_of_control(text: str) -> str:
+    """A stranger's text: no file is looked for."""
+    if text.partition(":")[0] not in {"control", "baseline", *GROUPS}:
+        raise UsageError(f"'{text}' is no control")
+    return kind_of(text)
 
 
 @contextmanager

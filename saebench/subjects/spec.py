@@ -11,7 +11,9 @@ from saebench.baselines.concepts import CONCEPT_CONTROLS, CONCEPTS
 from saebench.errors import UnknownName, UsageError
 from saebench.registry import near_misses
 
-FORMATS = ("sae_lens", "hf", "dictionary_learning", "sparsify")
+LOCAL_FORMATS = ("dictionary_learning", "sparsify")
+"""Their bodies are paths."""
+FORMATS = ("sae_lens", "hf", *LOCAL_FORMATS)
 GROUPS = ("set", "pair")
 PREFIXES = (*FORMATS, "baseline", "control", *GROUPS, "recipe")
 
@@ -35,9 +37,11 @@ def parse(text: str) -> Spec:
         UsageError: the body is empty.
     """
     prefix, colon, rest = text.partition(":")
-    if not colon or "/" in prefix or "\\" in prefix or len(prefix) == 1 or Path(text).exists():
+    if not colon or "/" in prefix or "\\" in prefix or len(prefix) == 1:
         return Spec(text, "path", text)
     if prefix not in PREFIXES:
+        if Path(text).exists():
+            return Spec(text, "path", text)
         known = dict.fromkeys(PREFIXES)
         raise UnknownName("subject prefix", prefix, near_misses(prefix, known), PREFIXES, "A path needs no prefix.")
     body, _, query = (rest, "", "") if prefix in GROUPS else rest.partition("?")
@@ -62,14 +66,23 @@ def parameters_of(query: str) -> dict[str, str]:
 
 
 def anchored(text: str, folder: Path) -> str:
-    """The specification with its relative paths, also those of members and of `of=`, taken from a folder."""
+    """The specification with its relative paths taken from a folder, also those of members and of `of=`."""
     spec = parse(text)
     if spec.prefix == "path":
-        return os.path.normpath(folder / text)
+        return _from(folder, text)
     if spec.prefix in GROUPS:
-        return f"{spec.prefix}:" + ",".join(anchored(member, folder) for member in spec.body.split(","))
+        return f"{spec.prefix}:" + ",".join(anchored(one, folder) if one else one for one in spec.body.split(","))
+    if spec.prefix in LOCAL_FORMATS:
+        return text.replace(spec.body, _from(folder, spec.body), 1)
     nested = spec.parameters.get("of")
-    return text.replace(f"of={nested}", f"of={anchored(nested, folder)}") if nested else text
+    return text.replace(f"of={nested}", f"of={anchored(nested, folder)}", 1) if nested else text
+
+
+def _from(folder: Path, path: str) -> str:
+    """`folder/path` without `..` where that names the same place; through a link a `..` leads elsewhere and stays."""
+    whole = folder / path
+    short = Path(os.path.normpath(whole))
+    return str(short if short.parent.resolve() == whole.parent.resolve() else whole)
 
 
 def kind_of(text: str) -> str:

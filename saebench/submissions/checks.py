@@ -8,7 +8,7 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from saebench.errors import SubmissionError, UnknownName
+from saebench.errors import SubmissionError, UnknownName, UsageError
 from saebench.fingerprint import digest
 from saebench.results.identity import result_id
 from saebench.results.items import ItemTable
@@ -38,6 +38,12 @@ def check_suite(bundle: Bundle, known: Known) -> tuple[SuiteLike | None, list[Su
         except UnknownName:
             message = f"there is no task '{shown(entry.task)}'"
             return None, [refusal(message, SUITE, "tasks", "'saebench ls tasks' lists those that are known")]
+    for control in suite.controls:
+        try:
+            known.kind_of_control(control)
+        except (UnknownName, UsageError):
+            message = f"'{shown(control)}' is no control"
+            return None, [refusal(message, SUITE, "controls", "name controls as control:, baseline:, set: or pair:")]
     packaged = known.packaged(suite.name)
     if packaged is not None and packaged != suite:
         message = f"'{shown(suite.label)}' is not suite {packaged.label} as it ships with saebench"
@@ -205,13 +211,11 @@ def _missing(own: Sequence[Scored], known: Known, suite: SuiteLike) -> Iterator[
 
 
 def _alone(bundle: Bundle, own: Sequence[Scored], known: Known, suite: SuiteLike) -> Iterator[SubmissionError]:
-    """Results beside which no control of the suite stands."""
-    kind = own[0].record.subject.kind
-    if not any(known.kind_of(control) == kind for control in suite.controls):
-        return
+    """Results beside which no control of the suite stands, of those whose task takes one of its controls."""
+    kinds = {known.kind_of_control(control) for control in suite.controls}
     scopes = {_scope(scored.record) for scored in bundle.results if scored.record.subject.role is not None}
     for scored in own:
-        if _scope(scored.record) not in scopes:
+        if kinds & set(known.task(scored.record.task).takes) and _scope(scored.record) not in scopes:
             yield refusal("no control of the suite stands beside this result", scored.file, remedy=AGAIN)
 
 

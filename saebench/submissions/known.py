@@ -61,5 +61,5 @@ class Known:
     """From the content of a suite file; raises pydantic's ValidationError."""
     packaged: Callable[[str], SuiteLike | None]
     """The suite of this name that ships with saebench."""
-    kind_of: Callable[[str], str]
-    """The kind of subject that a specification names."""
+    kind_of_control: Callable[[str], str]
+    """The kind of subject that a control of a suite is; raises UnknownName or UsageError."""

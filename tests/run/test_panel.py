@@ -20,6 +20,8 @@ def test_relative_paths_are_meant_from_the_folder_of_the_file(tmp_path):
         "control:permuted?seed=1&of=baseline:itda?l0=32",
         "baseline:pca?l0=16",
         "hf:team/sae",
+        "sparsify:../trained/layers.9",
+        "dictionary_learning:ae",
     ]
     file.write_text(f"name: mine\nsubjects: {written}\n")
     trained = tmp_path / "trained"
@@ -32,7 +34,23 @@ def test_relative_paths_are_meant_from_the_folder_of_the_file(tmp_path):
         "control:permuted?seed=1&of=baseline:itda?l0=32",
         "baseline:pca?l0=16",
         "hf:team/sae",
+        f"sparsify:{trained}/layers.9",
+        f"dictionary_learning:{file.parent}/ae",
     ]
+
+
+def test_a_panel_reached_through_a_link_means_the_place_that_its_folder_means(tmp_path):
+    folder = tmp_path / "far" / "panels"
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text("name: mine\nsubjects: [../topk]\n")
+    (tmp_path / "far" / "topk").mkdir()
+    (tmp_path / "link").symlink_to(folder)
+    (found,) = load_panel(str(tmp_path / "link" / "mine.yaml"))
+    assert Path(found).samefile(tmp_path / "far" / "topk")
+
+
+def test_an_empty_member_stays_empty():
+    assert anchored("set:a,,b", Path("folder")) == "set:folder/a,,folder/b"
 
 
 @pytest.mark.parametrize("text", ["trained/topk", "set:trained/a,trained/b", "control:permuted?of=trained/topk"])

@@ -210,6 +210,15 @@ CLAIMS: dict[str, tuple[Forge, str]] = {
     "a control as a submission": (control_alone, "a control is no submission"),
     "a submission called a control": (subject(role="oracle"), "a control is no submission"),
     "a specification of a control": (subject(spec="control:identity"), "a control is no submission"),
+    **{
+        f"a control {name}": (suite(b'"control:identity"', text), "suite.yaml: controls")
+        for name, text in {
+            "of no kind": b'"foo:bar"',
+            "without a name": b'"control:"',
+            "with a name too long for a file": b'"/' + b"x" * 4000 + b'"',
+            "that is a path": b'"/etc/passwd"',
+        }.items()
+    },
     "no controls": (without_controls, "no control of the suite stands beside this result"),
     "a baseline and no control": (baseline_alone, "no control of the suite stands beside this result"),
     "a second subject": (two_subjects, "neither the subject nor a control or baseline"),
