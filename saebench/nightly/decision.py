@@ -14,8 +14,8 @@ import numpy as np
 from scipy import special
 
 from saebench.stats import holm
-from saebench.stats.clusters import EXACT_GROUPS, RESAMPLES
-from saebench.stats.paired import POWER_FACTOR
+from saebench.stats.clusters import RESAMPLES
+from saebench.stats.paired import EXACT_CLUSTERS, POWER_FACTOR
 
 ALPHA = 0.05
 """Family-wise chance that a cell without any change has a p this small."""
@@ -69,11 +69,11 @@ def sign_patterns(clusters: int, tests: int) -> float:
 def can_show(clusters: int, tests: int) -> bool:
     """Whether a paired test of so many clusters reaches p < 5 % / tests when all of them say the same.
 
-    The smallest p is that of all signs alike, 2^(1 - n), exactly so up to `EXACT_GROUPS` clusters. With more it is
+    The smallest p is that of all signs alike, 2^(1 - n), exactly so up to `EXACT_CLUSTERS` clusters. With more it is
     estimated from random flips, of which a few more than expected may hit that pattern (two standard deviations);
     Hoeffding's bound needs none.
     """
-    if clusters <= EXACT_GROUPS:
+    if clusters <= EXACT_CLUSTERS:
         return 2.0 ** (1 - clusters) < ALPHA / tests
     hits = RESAMPLES * 2.0 ** (1 - clusters)
     flips = (1 + hits + 2 * math.sqrt(hits)) / (1 + RESAMPLES)

@@ -26,8 +26,6 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 RESAMPLES = 10_000
 MAX_GROUPS = 2_000
-EXACT_GROUPS = 16
-"""Up to so many groups every pattern of signs is gone through: 2^15, as a pattern and its negative say the same."""
 CHUNK = 1_000
 """Resamples that are held as float64 at a time: 16 MB at 2,000 groups."""
 
@@ -64,21 +62,9 @@ class ClusterWeights:
         counts = _multinomial_counts(self.n_groups, self.resamples, self.seed)
         return np.concatenate([chunk @ values for chunk in _chunks(counts)])
 
-    @property
-    def all_signs(self) -> bool:
-        """Whether `flip_signs` goes through every pattern of signs instead of drawing some."""
-        return self.n_groups <= EXACT_GROUPS
-
     def flip_signs(self, values: FloatArray) -> FloatArray:
-        """Totals of group values `[n_groups, k]` under signs.
-
-        Returns:
-            `[2^(n_groups - 1), k]`, one of each two opposite patterns, where `all_signs`; else random ones,
-            `[resamples, k]`.
-        """
-        signs = (
-            _every_sign(self.n_groups) if self.all_signs else _random_signs(self.n_groups, self.resamples, self.seed)
-        )
+        """Total of group values `[n_groups, k]` under random signs, `[resamples, k]`."""
+        signs = _random_signs(self.n_groups, self.resamples, self.seed)
         return np.concatenate([chunk @ values for chunk in _chunks(signs)])
 
 
@@ -128,15 +114,6 @@ def _random_signs(n_groups: int, resamples: int, seed: str) -> np.ndarray[Any, n
     words = _raw(-(-resamples * n_groups // 64), seed, "signs").astype("<u8")
     bits = np.unpackbits(words.view(np.uint8), count=resamples * n_groups)
     signs = (2 * bits.astype(np.int8) - 1).reshape(resamples, n_groups)
-    signs.flags.writeable = False
-    return signs
-
-
-@lru_cache(maxsize=4)
-def _every_sign(n_groups: int) -> np.ndarray[Any, np.dtype[np.int8]]:
-    """Patterns of -1 and 1 whose last sign is 1, `[2^(n_groups - 1), n_groups]`; the first has no -1."""
-    patterns = np.arange(2 ** max(n_groups - 1, 0))[:, None]
-    signs = (1 - 2 * (patterns >> np.arange(n_groups) & 1)).astype(np.int8)
     signs.flags.writeable = False
     return signs
 
