@@ -65,7 +65,7 @@ class ActivationSet:
         *,
         site: str = "blocks.0.hook_resid_post",
     ) -> Self:
-        """A set in memory: for tests, and for activations that come from elsewhere.
+        """A set in memory, of activations that come from elsewhere or are made up.
 
         Args:
             x: float32 or bfloat16, `[rows, context, width]`, or `[n, width]` for rows of one token.

@@ -60,16 +60,21 @@ def check_subject(
     """Load a dictionary and check it, on activations of `lm` at its site where a model is named.
 
     A concept method is fitted on a toy lesson instead, read by `lm` or, where none is named, by a tiny random model.
-    A baseline or control without a model is fitted on planted activations (`check_fitted`).
+    A baseline is fitted on planted activations (`check_fitted`).
 
     Raises:
         CheckpointError: it cannot be loaded or is not sound.
         SiteError: it does not fit the site.
-        UsageError: a model is named but no site.
+        UsageError: a model is named but no site, or either of them for a baseline.
     """
     if kind_of(subject) == "concept":
         return check_method(subject, lm, site, device)
-    if lm is None and parse(subject).prefix in {"baseline", "control"}:
+    if parse(subject).prefix == "baseline":
+        if lm is not None or site is not None:
+            raise UsageError(
+                f"'{subject}' is checked on planted activations: leave out --lm and --site, "
+                "or keep it with saebench.fit and saebench.save and check the folder"
+            )
         return check_fitted(subject)
     dictionary = load_dictionary(subject)
     where = site or next(iter(dictionary.sites_in), "") or None
@@ -85,10 +90,10 @@ def check_subject(
         (progress or Silent()).note(f"{model.name}, {where}")
         require_site(dictionary, model, where, subject)
         x, source = sample_activations(model, where), f"{model.name} at {where}"
-    return report(subject, dictionary, where, x, source)
+    return described(subject, dictionary, where, x, source)
 
 
-def report(subject: str, dictionary: Dictionary, where: str | None, x: Tensor, source: str) -> CheckReport:
+def described(subject: str, dictionary: Dictionary, where: str | None, x: Tensor, source: str) -> CheckReport:
     """What a dictionary is, and how it does on activations `x`."""
     traits = [name for name, value in vars(dictionary.traits).items() if value]
     facts = {
@@ -108,7 +113,7 @@ def report(subject: str, dictionary: Dictionary, where: str | None, x: Tensor, s
 
 
 def check_fitted(subject: str) -> CheckReport:
-    """Fit a baseline or control on planted activations and check what comes of it.
+    """Fit a baseline on planted activations and check what comes of it.
 
     They are sums of a few of 48 non-negative atoms in 32 dimensions: every method can use them.
     """
@@ -137,7 +142,7 @@ def check_fitted(subject: str) -> CheckReport:
             artefacts=ArtefactStore(Path(folder)),
         )
         dictionary = resolve(subject, stage).dictionary()
-    return report(subject, dictionary, site, x[:TOKENS], "planted non-negative atoms that it was fitted on")
+    return described(subject, dictionary, site, x[:TOKENS], "planted non-negative atoms that it was fitted on")
 
 
 def check_method(subject: str, lm: str | LanguageModel | None, site: str | None, device: str) -> CheckReport:

@@ -117,7 +117,8 @@ def test_each_passes_the_check_by_its_name_alone():
     for name in {spec.split(":")[1].split("?")[0] for spec in SPECS.values()}:
         checked = runner.invoke(app, ["check", f"baseline:{name}"])
         assert checked.exit_code == 0, (name, checked.output)
-        assert "BAD" not in checked.output
+    with pytest.raises(UsageError, match="leave out --lm and --site"):
+        runner.invoke(app, ["check", "baseline:pca", "--site", SITE], catch_exceptions=False)
     with pytest.raises(UnknownName, match="did you mean diffmean"):
         runner.invoke(app, ["check", "baseline:difmean"], catch_exceptions=False)
 
