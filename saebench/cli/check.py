@@ -27,7 +27,7 @@ def check(
     """Check a dictionary: does it load, what is it, is it finite, is decode pure, does it match its site.
 
     With --lm it encodes real activations of the site, without it random ones. A baseline (baseline:itda) is fitted on
-    planted activations first, whatever the model. A concept method (baseline:diffmean) is fitted on a toy lesson: is its
+    planted activations first. A concept method (baseline:diffmean) is fitted on a toy lesson: is its
     direction finite, does it come out the same again, does it score texts one by one.
     """
     from saebench.run.checking import check_subject
