@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from saebench.nightly.history import NightLine, Point
+from saebench.nightly.history import NightLine, Point, by_series
 from saebench.stats.paired import welch_of_errors
 
 ALPHA = 0.05
@@ -64,18 +64,14 @@ def series_of(history: Sequence[NightLine]) -> list[Series]:
     """Every series that the newest night has, with its drift: scores by task, then cost."""
     if not history:
         return []
-    held: dict[str, list[tuple[str, Point]]] = {}
-    for night in history:
-        for point in night.points:
-            held.setdefault(point.series, []).append((night.night, point))
     current = {point.series for point in history[-1].points}
-    own = {series: points for series, points in held.items() if series in current}
+    own = {series: points for series, points in by_series(history).items() if series in current}
     level = ALPHA / max(1, len(own))
     made = []
     for points in own.values():
         values = np.array([point.value for _, point in points])
         last = points[-1][1]
-        nights = tuple(night for night, _ in points)
+        nights = tuple(night.night for night, _ in points)
         made.append(
             Series(
                 last,

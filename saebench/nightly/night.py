@@ -198,15 +198,15 @@ def score_points(verdicts: Sequence[Verdict]) -> list[Point]:
     points = []
     for verdict in verdicts:
         one = verdict.compared
-        if one.now is not None and one.now.value is not None:
-            cell, scored = one.cell, one.scored
+        cell, scored = one.cell, one.scored
+        if scored is not None and one.now is not None and one.now.value is not None:
             points.append(
                 Point(
                     series=f"{one.key} {cell.metric}",
                     subject=cell.subject,
-                    fingerprint=scored.subject.fingerprint if scored else "",
-                    lm=scored.identity.lm if scored else None,
-                    site=scored.site if scored else None,
+                    fingerprint=scored.subject.fingerprint,
+                    lm=scored.identity.lm,
+                    site=scored.site,
                     task=cell.task,
                     setting=cell.setting,
                     metric=cell.metric,

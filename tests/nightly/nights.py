@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 
 from saebench.nightly.comparing import Cell, Compared
@@ -11,6 +13,14 @@ from saebench.results.items import ItemTable
 from saebench.tasks.contract import Metric
 
 QUALITY = Metric("quality", "mean score", {"score": 1}, {"1": 1}, "documents", direction="up", low=0.0, high=1.0)
+
+
+SCORED = SimpleNamespace(
+    subject=SimpleNamespace(fingerprint="f" * 32),
+    identity=SimpleNamespace(lm="a" * 32),
+    site="blocks.0.hook_resid_post",
+)
+"""What the history reads of a result."""
 
 
 def table(scores, prefix="doc") -> ItemTable:
@@ -29,4 +39,5 @@ def compared(name, then, now, *, margin=0.02, direction="up") -> Compared:
         paired=True,
         same=same_items(*sides),
         margin=Margin(margin, "made up"),
+        scored=SCORED,
     )

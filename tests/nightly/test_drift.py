@@ -91,6 +91,35 @@ def test_a_damaged_line_is_one_clear_error(tmp_path):
     assert caught.value.remedy == "delete that line"
 
 
+def test_a_line_of_a_newer_version_is_not_called_damaged(tmp_path):
+    write_history(tmp_path, nights([0.1]))
+    with (tmp_path / FILE).open("a") as stream:
+        stream.write('{"schema_version": 3, "night": "2027-01-01T00-00-00Z", "weather": "rain"}\n')
+    with pytest.raises(ResultsError, match=r"history.jsonl: line 2 was written by a newer saebench") as caught:
+        read_history(tmp_path)
+    assert caught.value.remedy == "upgrade saebench"
+
+
+def test_a_line_of_version_1_is_read_and_names_no_fingerprint(tmp_path):
+    # as saebench wrote it before points said what was scored and where, then with an empty text for "none"
+    point = '"series": "s", "subject": "topk", "task": "t@1", "metric": "m", "value": 0.1'
+    rest = '"code": {"saebench": "0.1.0", "commit": null}, "schema_version": 1'
+    lines = [
+        f'{{"night": "2026-01-01T03-37-00Z", {rest}, "points": [{{{point}}}]}}',
+        f'{{"night": "2026-01-02T03-37-00Z", {rest}, "points": [{{{point}, "fingerprint": ""}}]}}',
+    ]
+    (tmp_path / FILE).write_text("\n".join(lines) + "\n")
+    assert read_history(tmp_path) == nights([0.1, 0.1])
+    assert [night.points[0].fingerprint for night in read_history(tmp_path)] == [None, None]
+
+
+def test_a_line_separator_inside_a_text_ends_no_line(tmp_path):
+    (night,) = nights([0.1])
+    odd = night.model_copy(update={"points": (night.points[0].model_copy(update={"setting": "a\u2028b"}),)})
+    write_history(tmp_path, [odd])
+    assert read_history(tmp_path) == [odd]
+
+
 def scored(seconds, peak, threads=1):
     """What `cost_points` reads of a result."""
     where = SimpleNamespace(platform="linux", device="cpu", threads=threads, batch_size=4)
