@@ -57,4 +57,5 @@ def _build(results: list[Path] | None, out: Path | None) -> Path:
     given = results or [Path("results")]
     with with_accepted([str(one) for one in given]) as folders:
         home = given[0] if str(given[0]) in folders else Path()
-        return build_leaderboard([Path(one) for one in folders], out or home / "leaderboard")
+        found = [Path(one) for one in folders]
+        return build_leaderboard(found, out or home / "leaderboard", progress=console.progress())

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from saebench.progress import Progress
 from saebench.report.author_card import author_cards
 from saebench.report.boards import boards_of
 from saebench.report.card_page import card_page, card_pages_of
@@ -30,7 +31,7 @@ GENERATOR = '<meta name="generator" content="saebench">'
 TITLE = "Sparse autoencoder leaderboard"
 
 
-def build_leaderboard(results: Sequence[Path], out: Path, title: str = TITLE) -> Path:
+def build_leaderboard(results: Sequence[Path], out: Path, title: str = TITLE, progress: Progress | None = None) -> Path:
     """Write the leaderboard of every result below some folders into `out`; returns the path of its index.
 
     Of a unit that several folders hold, the newest result counts; the others are its history.
@@ -39,10 +40,11 @@ def build_leaderboard(results: Sequence[Path], out: Path, title: str = TITLE) ->
         results: results folders, accepted submissions among them; of a folder of nights, its history is read.
         out: folder, made where it is missing. Pages of subjects that are no more are removed from it.
         title: heading of the index.
+        progress: told of nights that are left out.
 
     Raises:
         ResultsError: a folder is not there, or a result, a history or an author's card is damaged or of a newer
-            schema, or the nights know none of the subjects.
+            schema, or a history watched none of the subjects.
         StorageError: the pages cannot be written.
     """
     folders = ResultFolders(results)
@@ -52,7 +54,7 @@ def build_leaderboard(results: Sequence[Path], out: Path, title: str = TITLE) ->
     audits = audits_of(cards, results)
     aggregates = aggregate_records([one for one in records if one.task in cards], folders, cards.__getitem__)
     boards = boards_of(records, folders, cards=cards, audits=audits, versions=versions, aggregates=aggregates)
-    said, watched = author_cards(boards, results), watched_of(boards, results)
+    said, watched = author_cards(boards, results), watched_of(boards, results, progress)
     return write_site(boards, records, out, title, cards=cards, audits=audits, said=said, watched=watched)
 
 

@@ -15,11 +15,12 @@ WIDTH, HEIGHT, MARGIN = 640, 120, 8
 class Night:
     """One run of a unit."""
 
-    finished: str
+    when: str
+    """The end of a run, or the start of a night of nightly."""
     software: str
     value: MetricValue
     note: str = ""
-    """What sets it apart from the others."""
+    """What sets it apart from the others: it is drawn hollow."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,11 @@ class Picture:
     """Positions of a trend on a field of `WIDTH` by `HEIGHT`."""
 
     lines: tuple[str, ...]
-    """Points of polylines: an undefined value breaks the line."""
+    """Points of polylines: an undefined value breaks the line, and so does another note."""
     whiskers: tuple[tuple[float, float, float], ...]
     """x, and the ends of an interval as y."""
-    dots: tuple[tuple[float, float], ...]
+    dots: tuple[tuple[float, float, bool], ...]
+    """x, y and whether the dot is hollow."""
     top: float
     """Value at the upper margin."""
     bottom: float
@@ -51,15 +53,15 @@ def trend_of(versions: Sequence[ResultRecord], metric: str) -> Trend | None:
         for record in versions
         if metric in record.metrics
     )
-    if len({night.finished for night in nights}) < 2:
+    if len({night.when for night in nights}) < 2:
         return None
     return Trend(metric, nights)
 
 
 def picture(trend: Trend) -> Picture | None:
     """Where a trend's values lie, runs at equal distances; None where all of them are undefined."""
-    drawn = [(at, night.value) for at, night in enumerate(trend.nights) if night.value.value is not None]
-    ends = [end for _, one in drawn for end in (one.value, one.low, one.high) if end is not None]
+    drawn = [(at, night.value, bool(night.note)) for at, night in enumerate(trend.nights) if is_drawn(night)]
+    ends = [end for _, one, _ in drawn for end in (one.value, one.low, one.high) if end is not None]
     if not ends:
         return None
     bottom, top = min(ends), max(ends)
@@ -77,12 +79,18 @@ def picture(trend: Trend) -> Picture | None:
         if night.value.value is None:
             continue
         point = f"{x(at)},{y(night.value.value)}"
-        joined = at > 0 and trend.nights[at - 1].value.value is not None
+        before = trend.nights[at - 1] if at else None
+        joined = before is not None and is_drawn(before) and before.note == night.note
         lines = [*lines[:-1], f"{lines[-1]} {point}"] if joined else [*lines, point]
     return Picture(
         lines=tuple(lines),
-        whiskers=tuple((x(at), y(one.low), y(one.high)) for at, one in drawn if one.low is not None),
-        dots=tuple((x(at), y(one.value)) for at, one in drawn),
+        whiskers=tuple((x(at), y(one.low), y(one.high)) for at, one, _ in drawn if one.low is not None),
+        dots=tuple((x(at), y(one.value), hollow) for at, one, hollow in drawn),
         top=top,
         bottom=bottom,
     )
+
+
+def is_drawn(night: Night) -> bool:
+    """Whether it has a value."""
+    return night.value.value is not None
