@@ -5,6 +5,7 @@ It needs no script.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -60,13 +61,16 @@ def subject_page(
     rows = {one.fingerprint: one for one in board.rows}
     own = [(group, group.entries[row.fingerprint]) for group in board.groups if row.fingerprint in group.entries]
     shown = [(group, entry, neighbours(group, entry, row, rows)) for group, entry in own]
+    records = board.records(row)
     reasons = _reasons([one for _, entry, lines in shown for one in (entry, *(line.entry for line in lines))])
     return _template().render(
         title=title,
         board=board,
         row=row,
         edges=None if not row.band else band_edges(row.band),
-        facts=subject_facts(board.records(row)[0].subject),
+        facts=subject_facts(records[0].subject),
+        sent=Counter(record.submission.status for record in records if record.submission),
+        results=len(records),
         shown=shown,
         siblings=siblings(board, row),
         watched=watched,

@@ -144,3 +144,30 @@ def test_a_subject_of_a_task_without_a_card_has_a_page():
     made = record(name, architecture, role, seed, metrics(l0, recovered, fvu, dead))
     (board,) = boards([made], cards={})
     assert made.id in page_of(board, name).text
+
+
+def test_the_status_counts_the_results_that_came_with_a_submission():
+    one, *_ = panel()
+    sent = {
+        status: one.model_copy(
+            update={"eval_seed": seed, "submission": SubmissionRecord(name="theirs", status=status) if status else None}
+        )
+        for seed, status in enumerate(("", "self-reported", "reproduced"))
+    }
+
+    def told(*statuses):
+        (board,) = boards([sent[status] for status in statuses])
+        header = page_of(board, one.subject.name).all("header", "page")[0]
+        return [line.text for line in (*header.all("p", "unfit"), *header.all("p", "agreed"))]
+
+    assert told("") == []
+    (line,) = told("", "reproduced")
+    assert line.startswith("Reproduced.")
+    assert "agree: 1 of 2." in line
+    (line,) = told("", "self-reported")
+    assert line.startswith("Self-reported.")
+    assert "not scored again here: 1 of 2." in line
+    assert [line.partition(".")[0] for line in told("", "self-reported", "reproduced")] == [
+        "Self-reported",
+        "Reproduced",
+    ]
