@@ -11,7 +11,7 @@ from saebench.report.view import Board
 from saebench.submissions.card import QUESTIONS, SubmissionCard
 from saebench.submissions.kept_cards import kept_cards
 
-ADDRESS = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?([/?#][!-~]*)?", re.IGNORECASE)
+ADDRESS = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?([/?#][!-~]*)?", re.IGNORECASE | re.ASCII)
 """Nothing but the address of a page, without a user in it: what is read before the first slash is where it leads."""
 
 
@@ -33,7 +33,7 @@ def author_cards(boards: Sequence[Board], folders: Sequence[Path]) -> dict[str, 
         folders: results folders, which keep the cards of what was accepted into them.
 
     Raises:
-        ResultsError: a card is damaged.
+        ResultsError: a card is damaged or cannot be read.
     """
     kept = kept_cards(folders)
     found: dict[str, list[SubmissionCard]] = {}

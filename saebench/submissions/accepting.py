@@ -85,7 +85,7 @@ def accept(path: Path, out: Path, known: Known, beside: Sequence[Path] = ()) -> 
             record = existing
         if own:
             written.append(record)
-    keep_card(verdict.bundle.card, out)
+    keep_card(verdict.bundle.card, verdict.bundle.card_file, out)
     return Accepted(verdict, tuple(written))
 
 

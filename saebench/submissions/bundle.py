@@ -65,6 +65,8 @@ class Bundle:
 
     name: str
     card: SubmissionCard
+    card_file: bytes
+    """As it was sent."""
     suite: Mapping[str, Any]
     """Content of the suite file."""
     environment: Environment
@@ -106,7 +108,7 @@ def parse_bundle(name: str, files: Mapping[str, bytes]) -> Bundle:
             items = f"items/{match[1]}.jsonl"
             tables = from_lines(files[items], items)
             results.append(Scored(record, tables, hashlib.sha256(files[items]).hexdigest()))
-    return Bundle(name, card, suite, environment, tuple(results))
+    return Bundle(name, card, files[CARD], suite, environment, tuple(results))
 
 
 def _environment(data: bytes) -> Environment:

@@ -29,6 +29,8 @@ from saebench.results.folders import ResultFolders
 from saebench.results.schema import ResultRecord
 from saebench.results.store import ResultStore
 from saebench.submissions.accepting import Accepted, accept
+from saebench.submissions.card import LONGEST, parse_card
+from saebench.submissions.kept_cards import keep_card, kept_cards
 from saebench.submissions.known import Known
 from saebench.verifier import with_accepted
 
@@ -238,8 +240,11 @@ def test_markup_in_any_name_reaches_the_page_as_text(files: Files, take: Accept,
 @pytest.mark.parametrize(
     ("scored_here", "told"),
     [
-        (True, "Reproduced. Its author sent these numbers in"),
-        (False, "Self-reported. Some of these numbers were sent in by their author"),
+        (
+            True,
+            "Reproduced. Results that came with a submission and with which runs of the same units here agree: 1 of 1.",
+        ),
+        (False, "Self-reported. Results that came with a submission and were not scored again here: 1 of 1."),
     ],
 )
 def test_the_author_is_heard_beside_the_status(
@@ -265,6 +270,8 @@ NO_PAGES = (
     "https://papers.test@evil.test/",
     "https://\u0440\u0430pers.test/",
     "https:evil.test",
+    "https://\u212aelvin.test/",
+    "http\u017f://papers.test/",
     "//evil.test/x",
     "ftp://papers.test/x",
     "https://papers.test/\nhttps://papers.test/",
@@ -312,10 +319,60 @@ def test_a_bundle_among_the_results_brings_its_card(files: Files, tmp_path: Path
 
 def test_a_damaged_card_is_told_by_file_and_field(files: Files, take: Accept, tmp_path: Path) -> None:
     take(files)
-    kept = tmp_path / "results" / "submissions" / f"{NAME}.json"
+    kept = _kept(tmp_path)
     kept.write_text(kept.read_text().replace("self-reported", "reproduced"))
-    with pytest.raises(ResultsError, match=rf"{NAME}\.json.*status"):
+    with pytest.raises(ResultsError, match=rf"{NAME}-[0-9a-f]{{8}}\.yaml.*status"):
         build_leaderboard([tmp_path / "results"], tmp_path / "site")
+
+
+def test_a_card_is_kept_as_it_was_sent(files: Files, take: Accept, tmp_path: Path) -> None:
+    sent = signed({**files, "submission.yaml": b"# by hand\n" + files["submission.yaml"]})
+    assert take(sent).verdict.accepted
+    assert _kept(tmp_path).read_bytes() == sent["submission.yaml"]
+
+
+@pytest.mark.parametrize(
+    "licence", ["x" * (LONGEST + 1), "MIT \u202e", "\u200fMIT", "TODO"], ids=["long", "turned", "mark", "open"]
+)
+def test_a_kept_card_is_read_by_the_rules_of_a_sent_one(
+    licence: str, files: Files, take: Accept, tmp_path: Path
+) -> None:
+    take(files)
+    kept = _kept(tmp_path)
+    card = yaml.safe_load(kept.read_bytes()) | {"licence": licence}
+    kept.write_bytes(yaml.safe_dump(card, allow_unicode=True).encode())
+    with pytest.raises(ResultsError, match="licence"):
+        build_leaderboard([tmp_path / "results"], tmp_path / "site")
+
+
+def test_a_card_that_cannot_be_read_is_told(files: Files, take: Accept, tmp_path: Path) -> None:
+    take(files)
+    kept = _kept(tmp_path)
+    kept.unlink()
+    kept.mkdir()
+    with pytest.raises(ResultsError, match=rf"{NAME}.*cannot be read"):
+        build_leaderboard([tmp_path / "results"], tmp_path / "site")
+
+
+def test_a_card_of_the_same_name_for_other_weights_leaves_the_older_one(
+    files: Files, take: Accept, tmp_path: Path
+) -> None:
+    take(files)
+    other = "0" * 32
+    card = parse_card(files["submission.yaml"], NAME)
+    keep_card(card.model_copy(update={"subject": other}), _of_subject(files, other), tmp_path / "results")
+    assert {one.subject for one in kept_cards([tmp_path / "results"])} == {card.subject, other}
+    assert "What its author says" in _subject_page(tmp_path).text
+
+
+def _of_subject(files: Files, fingerprint: str) -> bytes:
+    return yaml.safe_dump(yaml.safe_load(files["submission.yaml"]) | {"subject": fingerprint}).encode()
+
+
+def _kept(tmp_path: Path) -> Path:
+    """The one card that is kept."""
+    (file,) = (tmp_path / "results" / "submissions").iterdir()
+    return file
 
 
 def _said(files: Files, **answers: str) -> Files:
