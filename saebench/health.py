@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import shutil
+from collections import defaultdict
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -63,8 +64,12 @@ def examine() -> Health:
     free = shutil.disk_usage(existing(root)).free
     room = None if free > ROOM_NEEDED else f"the quickstart wants {ROOM_NEEDED / 1e9:.0f} GB: set SAEBENCH_CACHE"
     caches: list[dict[str, Any]] = [{"name": str(root), "megabytes": None, "problem": None}]
+    held: dict[str, list[int]] = defaultdict(list)
+    for entry in cache_entries():
+        held[entry.name.partition("/")[0]].append(entry.bytes)
     caches += [
-        {"name": entry.name, "megabytes": round(entry.bytes / 1e6, 1), "problem": None} for entry in cache_entries()
+        {"name": room, "entries": len(sizes), "megabytes": round(sum(sizes) / 1e6, 1), "problem": None}
+        for room, sizes in held.items()
     ]
     caches.append({"name": "free", "megabytes": round(free / 1e6), "problem": room})
     chromium = shutil.which("chromium") or shutil.which("google-chrome")

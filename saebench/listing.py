@@ -38,7 +38,7 @@ def suites(out: Path) -> list[Row]:
             {
                 "name": name,
                 "version": suite.version,
-                "tasks": [entry.task for entry in suite.tasks],
+                "tasks": list(dict.fromkeys(entry.task for entry in suite.tasks)),
                 "about": suite.about,
             }
         )

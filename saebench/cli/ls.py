@@ -16,12 +16,12 @@ EXAMPLE = "Example: saebench ls architectures"
 
 
 def ls(
-    kind: Annotated[str, typer.Argument(help=f"One of: {', '.join(KINDS)}.")],
+    kind: Annotated[str | None, typer.Argument(help=f"One of: {', '.join(KINDS)}. Default: the kinds.")] = None,
     out: Out = Path("results"),
     json: Json = False,
 ) -> None:
     """List what there is of a kind."""
-    rows = listing(kind, out)
+    rows = [{"name": one} for one in KINDS] if kind is None else listing(kind, out)
     if json:
         console.print_json(rows)
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 import sys
 from importlib.metadata import version
 from typing import Annotated
@@ -87,6 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     try:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         app(args=with_bare_mlflow(words), prog_name="saebench")
     except SaebenchError as error:
         if debug:
@@ -100,7 +102,9 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(1)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
-            console.err.print("interrupted; what finished is kept: run it again to go on (train: with --resume)")
+            console.err.print(
+                "interrupted; what finished is kept: run it again to go on (train: with --resume; a night begins anew)"
+            )
         raise
 
 

@@ -147,7 +147,7 @@ def cost_lines(costs: list[Cost]) -> list[str]:
         else:
             time = "its own texts are counted when it runs"
         note = "" if cost.earlier_seconds is not None else f". It needs: {cost.note}"
-        lines.append(f"{cost.label}: {cost.units} units to compute, {time}{note}")
+        lines.append(f"{cost.label}: {cost.units} subjects to score, controls counted; {time}{note}")
     return lines
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 ARCHITECTURES: Registry[Callable[..., Composition]] = Registry(
     "architecture",
     "saebench.architectures",
-    "An architecture is a function that returns a Composition; see saebench.dictionaries.catalogue.",
+    "'saebench ls architectures' lists them; one of your own is a function that returns a Composition.",
 )
 """Functions that return a composition, by name; keyword settings differ from one to the next."""
 

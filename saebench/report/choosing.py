@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from saebench.errors import UnknownName
+from saebench.errors import ResultsError, UnknownName
 from saebench.registry import near_misses
 from saebench.results.schema import ResultRecord, SubjectRecord
 from saebench.subjects.spec import parse, short_name
@@ -25,12 +25,16 @@ def find(wanted: str, records: Sequence[ResultRecord]) -> list[ResultRecord]:
     Parameters that the specification of a baseline or control leaves out may be any.
 
     Raises:
+        ResultsError: a path that is neither a results folder nor a subject.
         UnknownName: nobody is meant.
     """
     for means in (_by_name, _by_parameters, _by_path, _by_last_part):
         found = [record for record in records if means(wanted, record.subject)]
         if found:
             return found
+    if Path(wanted).is_dir() or ("/" in wanted and ":" not in wanted):
+        said = "neither a folder of results nor a subject that was scored"
+        raise ResultsError(said, file=wanted, remedy="'saebench ls results' lists what was scored")
     known = sorted({record.subject.name for record in records})
     raise UnknownName("subject", wanted, near_misses(wanted, dict.fromkeys(known)), known)
 

@@ -142,7 +142,10 @@ def check_fitted(subject: str) -> CheckReport:
             artefacts=ArtefactStore(Path(folder)),
         )
         dictionary = resolve(subject, stage).dictionary()
-    return described(subject, dictionary, site, x[:TOKENS], "planted non-negative atoms that it was fitted on")
+    made = described(subject, dictionary, None, x[:TOKENS], "planted, of those that it was fitted on")
+    return CheckReport(
+        {key: made.facts[key] for key in ("subject", "architecture", "traits", "checked on")}, made.findings
+    )
 
 
 def check_method(subject: str, lm: str | LanguageModel | None, site: str | None, device: str) -> CheckReport:
@@ -161,7 +164,7 @@ def check_method(subject: str, lm: str | LanguageModel | None, site: str | None,
         "subject": subject,
         "kind": "concept method",
         "method": method.label(),
-        "role": method.role,
+        "role": method.role or "method",
         "site": where,
         "fingerprint": digest(method.recipe()),
         "checked on": f"a toy lesson read by {model.name}",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from saebench.errors import UnknownName
+from saebench.errors import InputError, UnknownName
 from saebench.packaged_files import packaged
 from saebench.registry import near_misses
 from saebench.subjects.spec import anchored
@@ -32,10 +32,16 @@ def load_panel(name: str) -> list[str]:
     """The subjects of the panel file at a path, else of the packaged panel of that name.
 
     Raises:
-        UnknownName: neither a file nor a packaged panel.
+        InputError: a path to no file.
+        UnknownName: no packaged panel has this name.
         ConfigError: the file does not validate; names the field.
     """
     path = Path(name)
+    if not path.is_file() and (path.suffix in {".yaml", ".yml"} or len(path.parts) > 1):
+        beside = [one.name for one in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        close = near_misses(path.name, dict.fromkeys(beside))
+        remedy = f"did you mean {' or '.join(close)}?" if close else "check the path"
+        raise InputError("no such panel file", file=path, remedy=remedy)
     if not path.is_file():
         path = packaged("suites") / "panels" / f"{name}.yaml"
     if not path.is_file():

@@ -65,7 +65,9 @@ def test_what_cannot_be_is_told_in_one_line(folder, tmp_path, capsys):
         ((folder, "--metric", "fvv"), 2, "did you mean fvu"),
         ((folder, "--by", "architecture", "--base", "topkk"), 2, "did you mean topk"),
         ((folder, "--by", "architecture", "--expand"), 2, "leave out --by architecture"),
-        ((tmp_path / "nothing.yaml",), 2, "panel"),
+        ((tmp_path / "nothing.yaml",), 1, "no such panel file"),
+        ((tmp_path / "no" / "results", "--out", folder), 1, "neither a folder of results nor a subject"),
+        ((tmp_path, "--out", folder), 1, "neither a folder of results nor a subject"),
         ((), 1, "no such results folder"),
     ):
         assert call(*words, *(("--out", tmp_path / "none") if not words else ())) == code

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from saebench.errors import InputError, UnknownName
 from saebench.run.panel import load_panel
 from saebench.subjects.spec import anchored
 
@@ -47,6 +48,14 @@ def test_a_panel_reached_through_a_link_means_the_place_that_its_folder_means(tm
     (tmp_path / "link").symlink_to(folder)
     (found,) = load_panel(str(tmp_path / "link" / "mine.yaml"))
     assert Path(found).samefile(tmp_path / "far" / "topk")
+
+
+def test_a_misspelt_panel_file_is_named_with_its_neighbour(tmp_path):
+    (tmp_path / "ours.yaml").write_text("name: ours\nsubjects: [a]\n")
+    with pytest.raises(InputError, match=r"no such panel file.*ours\.yaml"):
+        load_panel(str(tmp_path / "our.yaml"))
+    with pytest.raises(UnknownName, match="did you mean baselines"):
+        load_panel("baselnes")
 
 
 def test_an_empty_member_stays_empty():

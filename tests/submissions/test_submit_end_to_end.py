@@ -47,7 +47,7 @@ ALL = [word for pair in ANSWERS.items() for word in pair]
 def test_a_card_that_is_filled_in_later_costs_nothing_again(submit, capsys):
     assert submit("--licence", "MIT") == 0
     told = capsys.readouterr()
-    assert "5 units to compute" in told.err
+    assert "5 subjects to score, controls counted" in told.err
     assert "ok  weights are finite" in told.err
     assert "fill in authors, contact, paper, training_data, weights" in told.out
     assert call("submit", "verify", "submissions/my-topk") == 1
