@@ -143,9 +143,8 @@ def check_fitted(subject: str) -> CheckReport:
         )
         dictionary = resolve(subject, stage).dictionary()
     made = described(subject, dictionary, None, x[:TOKENS], "planted, of those that it was fitted on")
-    return CheckReport(
-        {key: made.facts[key] for key in ("subject", "architecture", "traits", "checked on")}, made.findings
-    )
+    kept = ("subject", "architecture", "traits", "checked on")
+    return CheckReport({key: made.facts[key] for key in kept}, made.findings)
 
 
 def check_method(subject: str, lm: str | LanguageModel | None, site: str | None, device: str) -> CheckReport:
