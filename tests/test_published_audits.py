@@ -15,7 +15,6 @@ from saebench.tasks import TASKS
 
 WITHOUT: dict[str, str] = {
     "autointerp@1": "its numbers are those of a judge that the user names, and no judge is packaged that is good at it",
-    "unlearning@1": "five seeds of eight subjects would take more than an hour on two cores",
 }
 """Tasks that have not been audited, with the reason."""
 LENSES = ("reseed_sd", "cv", "smallest_reliable", "smallest_reliable_paired", "snr", "separated", "trend",
