@@ -59,6 +59,7 @@ def test_dictionaries_are_named_as_their_command_leaves_them(records):
     assert trained == named
 
 
+@pytest.mark.slow
 def test_every_value_follows_from_its_items_by_the_definitions_of_today(records):
     """A metric whose definition changes must be scored again."""
     store, tasks = ResultStore(REFERENCE / "results"), known()
