@@ -37,7 +37,8 @@ def check(
         console.print_json(report.to_json())
     else:
         for key, value in report.facts.items():
-            console.out.print(f"{key:>14}  {value}", markup=False)
+            if value is not None:
+                console.out.print(f"{key:>14}  {value}", markup=False)
         for finding in report.findings:
             console.out.print("[green]ok[/green]  " if finding.ok else "[red]BAD[/red] ", end="")
             console.out.print(f"{finding.name}: {finding.detail}", markup=False)

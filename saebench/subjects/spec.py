@@ -73,7 +73,7 @@ def anchored(text: str, folder: Path) -> str:
     if spec.prefix in GROUPS:
         return f"{spec.prefix}:" + ",".join(anchored(one, folder) if one else one for one in spec.body.split(","))
     if spec.prefix in LOCAL_FORMATS:
-        return text.replace(spec.body, _from(folder, spec.body), 1)
+        return f"{spec.prefix}:{_from(folder, spec.body)}"
     nested = spec.parameters.get("of")
     return text.replace(f"of={nested}", f"of={anchored(nested, folder)}", 1) if nested else text
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -307,3 +309,13 @@ def test_doctor_lists_packages_and_caches(world, capsys):
     report = json.loads(capsys.readouterr().out)
     assert {row["name"] for row in report["packages"]} >= {"saebench", "torch", "transformers", "mlflow"}
     assert call("doctor", "--empty", "activation") == 2
+
+
+def test_a_request_to_terminate_ends_like_an_interrupt(monkeypatch, capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("saebench.cli.ls.listing", lambda kind, out: os.kill(os.getpid(), signal.SIGTERM))
+    try:
+        assert call("ls", "suites") == 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert "what finished is kept" in capsys.readouterr().err

@@ -23,6 +23,7 @@ def test_relative_paths_are_meant_from_the_folder_of_the_file(tmp_path):
         "hf:team/sae",
         "sparsify:../trained/layers.9",
         "dictionary_learning:ae",
+        "sparsify:sparsify",
     ]
     file.write_text(f"name: mine\nsubjects: {written}\n")
     trained = tmp_path / "trained"
@@ -37,6 +38,7 @@ def test_relative_paths_are_meant_from_the_folder_of_the_file(tmp_path):
         "hf:team/sae",
         f"sparsify:{trained}/layers.9",
         f"dictionary_learning:{file.parent}/ae",
+        f"sparsify:{file.parent}/sparsify",
     ]
 
 
